@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The backends: every way a machine can be reached, and the connections to them. What a backend
+ * sees comes out as Observations; what it is to do goes in as verbs. It decides nothing.
+ */
+#include <json-c/json.h>
+#include <systemd/sd-event.h>
+
+#include "policy/observation.h"
+
+typedef struct Machines Machines;
+
+/* The short list of what our QMP client may ever send besides the negotiation and identity. */
+typedef enum BackendVerb {
+        BACKEND_QUERY_STATUS,
+        BACKEND_CRASH_INFO,  /* crash-information of every CPU; answer: the first one, or null */
+        BACKEND_SET_ACTION,  /* arguments as set-action's; split for QEMU before 6.0 */
+        BACKEND_SYSTEM_RESET,
+        BACKEND_CONT,
+        BACKEND_STOP,
+        BACKEND_QUIT,
+        BACKEND_SYSTEM_POWERDOWN,
+        BACKEND_INJECT_NMI,
+        BACKEND_GETFD,       /* with a descriptor; arguments {"fdname"} */
+        BACKEND_DUMP,        /* dump-guest-memory, arguments as QEMU's */
+        BACKEND_QUERY_DUMP,
+        _BACKEND_VERB_MAX,
+} BackendVerb;
+
+/* `error` is NULL, or the backend's words, or ours ("no answer within 5 s", "connection closed"); `ret` is borrowed. r: 0,
+ * -EREMOTEIO (refused), -ETIMEDOUT, -ENOTCONN, -EOPNOTSUPP. Called from the loop, never from within
+ * machines_command(), and exactly once. */
+typedef void (*BackendDone)(int r, json_object *ret, const char *error, void *userdata);
+
+typedef struct MachinesOps {
+        void (*observe)(const Observation *observation, void *userdata);
+        /* Something an operator should know that belongs to no run: a refusal, a path that does not
+         * answer. `key` names the subject so that a later text replaces it; NULL text: mended. */
+        void (*problem)(const char *key, const char *text, void *userdata);
+} MachinesOps;
+
+/* One configured way in: [guest NAME] qmp=, with exclusive=. */
+typedef struct MachinePath {
+        const char *name; /* of the machine, or NULL: ask QEMU */
+        const char *path;
+        bool exclusive;
+} MachinePath;
+
+typedef struct MachinesConfig {
+        const char *runtime_dir;
+        const MachinePath *paths;
+        size_t n_paths;
+        char *const *globs; /* [discover] qmp-glob=, NULL-terminated */
+        char *const *attach_users;   /* who may call attach.sock; NULL-terminated */
+        uint64_t heartbeat_us;  /* ask a silent backend; 0: never */
+        uint64_t silent_us;     /* no answer for so long: OBSERVATION_SILENT */
+} MachinesConfig;
+
+struct KernelClient;
+
+int machines_new(Machines **ret, sd_event *event, struct KernelClient *kernel, const MachinesOps *ops,
+                 void *userdata);
+Machines *machines_free(Machines *machines);
+/* At start and at each reload; connections that the new configuration still names are kept. */
+int machines_configure(Machines *machines, const MachinesConfig *config);
+/* `fd` is sent along with GETFD (borrowed), else -1. Returns 0 when done() will be called. */
+int machines_command(Machines *machines, const char *machine, BackendVerb verb, json_object *arguments,
+                     int fd, uint64_t deadline_us, BackendDone done, void *userdata);

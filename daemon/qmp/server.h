@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The QMP server: endpoints (listening Unix sockets), their clients, and events on their way to
+ * them. Any number of clients, each with a bounded queue; nobody slows anybody.
+ */
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "policy/qapi/qmp-session.h"
+
+#include "daemon/store/store.h"
+
+typedef struct QmpServer QmpServer;
+typedef struct QmpEndpoint QmpEndpoint;
+typedef struct QmpClient QmpClient;
+
+typedef struct QmpServerConfig {
+        const char *runtime_dir;   /* sockets are made below it: qmp/NAME.sock, control.sock */
+        const char *command_group; /* may command; NULL or unknown: root and our uid only */
+        const char *monitor_group; /* may query and listen */
+        unsigned clients_per_uid;  /* most connections of one uid, root's excepted */
+        size_t queue_bytes;        /* most bytes waiting for one client */
+} QmpServerConfig;
+
+/* `userdata` is what handlers of commands get with qmp_call_get_server_userdata(). */
+int qmp_server_new(QmpServer **ret, sd_event *event, const QmpServerConfig *config, Store *store,
+                   void *userdata);
+QmpServer *qmp_server_free(QmpServer *server);
+unsigned qmp_server_count_clients(const QmpServer *server);
+
+/* profile MACHINE: qmp/NAME.sock, `machine` is its name; CONTROL: control.sock, VMM: vmm.sock. The
+ * socket file is removed with the endpoint, and its clients see the end of the connection. */
+int qmp_endpoint_new(QmpEndpoint **ret, QmpServer *server, QapiProfile profile, const char *machine);
+QmpEndpoint *qmp_endpoint_free(QmpEndpoint *endpoint);
+
+/* One event of a machine: numbered, logged, sent to the machine's endpoint (NULL: has none) as it
+ * is, and to control.sock with `machine` and `seq` (and `synthetic` where true) in its data. */
+typedef struct QmpAnnouncement {
+        QmpEndpoint *endpoint;
+        const char *machine;
+        const char *event;
+        json_object *data;      /* or NULL */
+        uint64_t real_us;       /* the event's own timestamp */
+        bool own;               /* made by tocsin: throttled as QEMU would, on the endpoint only */
+        bool synthetic;         /* QEMU never sent it */
+        bool control_only;      /* one of our own events */
+} QmpAnnouncement;
+
+/* Returns its number. */
+uint64_t qmp_server_announce(QmpServer *server, const QmpAnnouncement *announcement);
+
+/* For handlers. The client is NULL when it has gone meanwhile. */
+void *qmp_call_get_server_userdata(const QmpCall *call);
+const char *qmp_call_get_machine(const QmpCall *call); /* of a machine's endpoint, else NULL */
