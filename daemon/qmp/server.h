@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "policy/qapi/qmp-session.h"
-
 #include "daemon/store/store.h"
+#include "policy/qapi/qmp-session.h"
+#include "policy/util/cleanup.h"
 
 typedef struct QmpServer QmpServer;
 typedef struct QmpEndpoint QmpEndpoint;
@@ -26,15 +26,24 @@ typedef struct QmpServerConfig {
 } QmpServerConfig;
 
 /* `userdata` is what handlers of commands get with qmp_call_get_server_userdata(). */
-int qmp_server_new(QmpServer **ret, sd_event *event, const QmpServerConfig *config, Store *store,
+int qmp_server_new(QmpServer **ret,
+                   sd_event *event,
+                   const QmpServerConfig *config,
+                   Store *store,
                    void *userdata);
+/* After its endpoints. */
 QmpServer *qmp_server_free(QmpServer *server);
+DEFINE_CLEANUP(QmpServer *, qmp_server_free);
+/* At reload: groups and limits, for clients to come; runtime_dir stays as it was. May block on NSS,
+ * as qmp_server_new() may. */
+int qmp_server_configure(QmpServer *server, const QmpServerConfig *config);
 unsigned qmp_server_count_clients(const QmpServer *server);
 
 /* profile MACHINE: qmp/NAME.sock, `machine` is its name; CONTROL: control.sock, VMM: vmm.sock. The
  * socket file is removed with the endpoint, and its clients see the end of the connection. */
 int qmp_endpoint_new(QmpEndpoint **ret, QmpServer *server, QapiProfile profile, const char *machine);
 QmpEndpoint *qmp_endpoint_free(QmpEndpoint *endpoint);
+DEFINE_CLEANUP(QmpEndpoint *, qmp_endpoint_free);
 
 /* One event of a machine: numbered, logged, sent to the machine's endpoint (NULL: has none) as it
  * is, and to control.sock with `machine` and `seq` (and `synthetic` where true) in its data. */
@@ -42,11 +51,11 @@ typedef struct QmpAnnouncement {
         QmpEndpoint *endpoint;
         const char *machine;
         const char *event;
-        json_object *data;      /* or NULL */
-        uint64_t real_us;       /* the event's own timestamp */
-        bool own;               /* made by tocsin: throttled as QEMU would, on the endpoint only */
-        bool synthetic;         /* QEMU never sent it */
-        bool control_only;      /* one of our own events */
+        json_object *data; /* or NULL */
+        uint64_t real_us;  /* the event's own timestamp */
+        bool own;          /* made by tocsin: throttled as QEMU would, on the endpoint only */
+        bool synthetic;    /* QEMU never sent it */
+        bool control_only; /* one of our own events */
 } QmpAnnouncement;
 
 /* Returns its number. */
