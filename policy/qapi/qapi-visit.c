@@ -19,8 +19,6 @@
 /* Room for the path of a parameter; a longer one is cut, it is for people. */
 #define VISIT_PATH_SIZE 128
 
-const QapiType qapi_empty_type = { .size = 1 };
-
 static const size_t visit_size[_QAPI_KIND_MAX] = {
         [QAPI_KIND_BOOL] = sizeof(bool),       [QAPI_KIND_INT] = sizeof(int64_t),
         [QAPI_KIND_UINT32] = sizeof(uint32_t), [QAPI_KIND_UINT64] = sizeof(uint64_t),
@@ -480,5 +478,19 @@ static int visit_read(const QapiType *type,
 }
 
 int qapi_from_json(const QapiType *type, json_object *json, void **ret, QapiError *error) {
-        return visit_read(type, json, ret, NULL, error);
+        json_object *object = json ? json_object_get(json) : json_object_new_object();
+        int r = object ? visit_read(type, object, ret, NULL, error) : -ENOMEM;
+
+        json_object_put(object);
+        return r;
+}
+
+int qapi_check_empty(json_object *json, QapiError *error) {
+        static const QapiType nothing = { .size = 1 };
+        void *value;
+        int r = qapi_from_json(&nothing, json, &value, error);
+
+        if (r == 0)
+                qapi_free(&nothing, value);
+        return r;
 }

@@ -55,8 +55,6 @@ struct QapiType {
         size_t branch_offset;
 };
 
-extern const QapiType qapi_empty_type; /* of a command or event without data */
-
 const char *qapi_enum_to_string(const QapiEnum *names, unsigned value); /* NULL when out of range */
 int qapi_enum_from_string(const QapiEnum *names, const char *s);        /* or -EINVAL */
 
@@ -64,8 +62,10 @@ void *qapi_free(const QapiType *type, void *value);
 /* 0, -ENOMEM, or -EINVAL when a mandatory struct is NULL or an enum out of range. A mandatory
  * string that is NULL is written as "", as QEMU does. */
 int qapi_to_json(const QapiType *type, const void *value, json_object **ret);
-/* 0, QAPI_E_INVALID with QEMU's words in `error`, or -ENOMEM. */
+/* 0, QAPI_E_INVALID with QEMU's words in `error`, or -ENOMEM. A NULL `json` is an empty object. */
 int qapi_from_json(const QapiType *type, json_object *json, void **ret, QapiError *error);
+/* The same for the arguments of a command that has none. */
+int qapi_check_empty(json_object *json, QapiError *error);
 
 /* The functions every generated type has, in terms of its descriptor prefix##_shape. */
 #define QAPI_DEFINE_TYPE(Type, prefix)                                                             \

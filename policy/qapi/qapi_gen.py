@@ -9,12 +9,17 @@ import sys
 from pathlib import Path
 
 import qapi_c
+import qapi_commands
+import qapi_introspect
 from qapi_parser import SchemaError
 from qapi_schema import Schema
 
 OUTPUTS = {
     'qapi-types.h': qapi_c.types_header,
     'qapi-types.c': qapi_c.types_source,
+    'qapi-introspect.c': qapi_introspect.introspect_source,
+    'qapi-commands.h': qapi_commands.commands_header,
+    'qapi-commands.c': qapi_commands.commands_source,
 }
 
 
