@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* One function a verb, see the table in main.c. */
+#include "daemon/ctl/ctl.h"
+
+int verb_status(Ctl *ctl, int argc, char **argv);
+int verb_machines(Ctl *ctl, int argc, char **argv);
+int verb_policy(Ctl *ctl, int argc, char **argv);
+int verb_hold(Ctl *ctl, int argc, char **argv);
+int verb_reset_action(Ctl *ctl, int argc, char **argv);
+int verb_incidents(Ctl *ctl, int argc, char **argv);
+int verb_explain(Ctl *ctl, int argc, char **argv);
+int verb_monitor(Ctl *ctl, int argc, char **argv);
+int verb_top(Ctl *ctl, int argc, char **argv);
+int verb_attach(Ctl *ctl, int argc, char **argv);
+int verb_config(Ctl *ctl, int argc, char **argv);
+
+/* The record of an incident, by its number as it was typed; an exit status. */
+int verb_query_incident(Ctl *ctl, const char *id, json_object **ret);
