@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Serving requests, one after the other: no verb waits, so a peer can't hold up another. The one
+ * difficulty is what a peer may do with its socket: a peer that sends what is no request, or that
+ * does not take its replies, is closed.
+ */
+#include "daemon/kernel/helper.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "daemon/kernel/fd.h"
+#include "daemon/kernel/protocol.h"
+#include "daemon/kernel/qmp-path.h"
+#include "policy/util/list.h"
+
+typedef struct KernelPeer {
+        KernelHelper *helper;
+        List peers;
+        sd_event_source *source;
+        int fd;
+} KernelPeer;
+
+struct KernelHelper {
+        sd_event *event;
+        const KernelHelperOps *ops;
+        void *userdata;
+        uid_t uid;
+        sd_event_source *listener;
+        int listen_fd;
+        List peers;
+        unsigned n_peers;
+};
+
+/* A verb fills in what is wrong, or the descriptor to hand over. */
+typedef struct HelperVerb {
+        const char *name;
+        int (*run)(KernelHelper *helper, const char *text, int *ret_fd, char **ret_error);
+} HelperVerb;
+
+static void helper_log(KernelHelper *helper, const char *format, ...) _printf_(2, 3);
+
+static void helper_log(KernelHelper *helper, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+        int n;
+
+        va_start(ap, format);
+        n = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (n < 0)
+                text = NULL;
+        else
+                helper->ops->log(text, helper->userdata);
+}
+
+static int helper_connect_qmp(KernelHelper *helper, const char *path, int *ret_fd, char **ret_error) {
+        if (!qmp_path_is_normal(path) || !helper->ops->may_connect(path, helper->userdata)) {
+                if (asprintf(ret_error, "%s: is not configured", path) < 0)
+                        *ret_error = NULL;
+                return -EPERM;
+        }
+        return qmp_path_connect(path, ret_fd, ret_error);
+}
+
+static int helper_reload(KernelHelper *helper, const char *text, int *ret_fd, char **ret_error) {
+        return helper->ops->reload(ret_error, helper->userdata);
+}
+
+static const HelperVerb helper_verbs[_KERNEL_VERB_MAX] = {
+        [KERNEL_VERB_CONNECT_QMP] = { "connect-qmp", helper_connect_qmp },
+        [KERNEL_VERB_RELOAD] = { "reload", helper_reload },
+};
+
+static KernelPeer *kernel_peer_free(KernelPeer *peer) {
+        if (!peer)
+                return NULL;
+        list_remove(&peer->peers);
+        peer->helper->n_peers--;
+        sd_event_source_disable_unref(peer->source);
+        (void) fd_close(peer->fd);
+        free(peer);
+        return NULL;
+}
+
+DEFINE_CLEANUP(KernelPeer *, kernel_peer_free);
+
+static void helper_drop(KernelPeer *peer) {
+        KernelHelper *helper = peer->helper;
+
+        kernel_peer_free(peer);
+        if (helper->n_peers == 0 && helper->ops->alone)
+                helper->ops->alone(helper->userdata);
+}
+
+/* 0, or negative: the peer is to be closed. */
+static int helper_serve(KernelPeer *peer, const KernelPacket *request, bool known) {
+        KernelHelper *helper = peer->helper;
+        KernelHeader reply = request->header;
+        _cleanup_free_ char *error = NULL;
+        _cleanup_fd_ int fd = -1;
+        int r;
+
+        if (known) {
+                const HelperVerb *verb = &helper_verbs[request->header.verb];
+
+                r = verb->run(helper, request->text, &fd, &error);
+                if (r == -EPERM)
+                        helper_log(helper, "%s refused: %s", verb->name, error ? error : "");
+        } else {
+                r = -EOPNOTSUPP;
+                error = strdup("this tocsin-kernel is older than tocsind and has no such verb");
+        }
+        reply.result = r < 0 ? r : 0;
+        return kernel_packet_send(peer->fd, &reply, error, fd);
+}
+
+static int helper_dispatch_peer(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        char data[KERNEL_PACKET_MAX];
+        KernelPacket request;
+        KernelPeer *peer = userdata;
+        int r, extra = -1;
+        size_t n = 0;
+
+        r = kernel_packet_receive(fd, data, sizeof(data), &n, &extra);
+        (void) fd_close(extra); /* nobody asked for one */
+        if (r == -EAGAIN || r == -EINTR)
+                return 0;
+        if (r < 0 || n == 0) {
+                helper_drop(peer);
+                return 0;
+        }
+        r = kernel_request_parse(data, n, &request);
+        if (r == KERNEL_E_MALFORMED) {
+                helper_log(peer->helper, "a peer sent %zu bytes that are no request, and is closed", n);
+                helper_drop(peer);
+                return 0;
+        }
+        r = helper_serve(peer, &request, r != KERNEL_E_UNKNOWN_VERB);
+        if (r < 0) {
+                helper_log(peer->helper, "a peer can't be answered, and is closed: %s", strerror(-r));
+                helper_drop(peer);
+        }
+        return 0;
+}
+
+int kernel_helper_add_peer(KernelHelper *helper, int fd) {
+        _cleanup_fd_ int owned = fd;
+        KernelPeer *peer;
+        int r;
+
+        if (helper->n_peers >= KERNEL_HELPER_PEERS_MAX)
+                return -EUSERS;
+        peer = calloc(1, sizeof(*peer));
+        if (!peer)
+                return -ENOMEM;
+        peer->helper = helper;
+        peer->fd = TAKE_FD(owned);
+        list_append(&helper->peers, &peer->peers);
+        helper->n_peers++;
+        r = sd_event_add_io(helper->event, &peer->source, peer->fd, EPOLLIN, helper_dispatch_peer, peer);
+        if (r < 0)
+                kernel_peer_free(peer);
+        return r < 0 ? r : 0;
+}
+
+static int helper_dispatch_listener(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        KernelHelper *helper = userdata;
+        _cleanup_fd_ int peer = -1;
+        struct ucred cred;
+        socklen_t size = sizeof(cred);
+        int r;
+
+        peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (peer < 0)
+                return 0;
+        if (getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
+                return 0;
+        if (cred.uid != 0 && cred.uid != helper->uid) {
+                helper_log(helper, "uid %u (pid %d) may not ask anything here", cred.uid, cred.pid);
+                return 0;
+        }
+        r = kernel_helper_add_peer(helper, TAKE_FD(peer));
+        if (r < 0)
+                helper_log(helper, "pid %d is not served: %s", cred.pid, strerror(-r));
+        return 0;
+}
+
+int kernel_helper_listen(KernelHelper *helper, int fd) {
+        int r;
+
+        r = sd_event_add_io(
+                helper->event, &helper->listener, fd, EPOLLIN, helper_dispatch_listener, helper);
+        if (r < 0) {
+                (void) fd_close(fd);
+                return r;
+        }
+        helper->listen_fd = fd;
+        return 0;
+}
+
+int kernel_helper_new(KernelHelper **ret,
+                      sd_event *event,
+                      uid_t uid,
+                      const KernelHelperOps *ops,
+                      void *userdata) {
+        KernelHelper *helper;
+
+        helper = calloc(1, sizeof(*helper));
+        if (!helper)
+                return -ENOMEM;
+        helper->event = sd_event_ref(event);
+        helper->ops = ops;
+        helper->userdata = userdata;
+        helper->uid = uid;
+        helper->listen_fd = -1;
+        list_init(&helper->peers);
+        *ret = helper;
+        return 0;
+}
+
+KernelHelper *kernel_helper_free(KernelHelper *helper) {
+        if (!helper)
+                return NULL;
+        list_foreach_safe(i, next, &helper->peers)
+                kernel_peer_free(list_entry(i, KernelPeer, peers));
+        sd_event_source_disable_unref(helper->listener);
+        (void) fd_close(helper->listen_fd);
+        sd_event_unref(helper->event);
+        free(helper);
+        return NULL;
+}

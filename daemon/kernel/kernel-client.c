@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * tocsind's end of tocsin-kernel. The one difficulty is the helper's death: what was under way is
+ * answered with -ECONNRESET, what was not sent waits, and the helper is started again, after a pause
+ * that grows as long as it keeps dying.
+ *
+ * A callback may make new requests or cancel others; so requests leave the lists before they are
+ * answered.
+ */
+#include "daemon/kernel/kernel-client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "daemon/kernel/fd.h"
+#include "daemon/kernel/protocol.h"
+#include "policy/util/list.h"
+#include "policy/util/moment.h"
+
+/* No verb of the helper waits for anything, so one that has not answered for so long hangs. */
+#define KERNEL_DEADLINE_US (10 * USEC_PER_SEC)
+#define KERNEL_PAUSE_MIN_US (1 * USEC_PER_SEC)
+#define KERNEL_PAUSE_MAX_US (60 * USEC_PER_SEC)
+/* A helper that lived for so long is not one that dies at once. */
+#define KERNEL_PROVEN_US (60 * USEC_PER_SEC)
+
+/* The descriptor a child finds its socket at. */
+#define KERNEL_CHILD_FD 3
+
+typedef struct KernelRequest {
+        List requests;
+        uint64_t id;
+        KernelVerb verb;
+        char *path;
+        KernelConnectFunc func; /* NULL: cancelled, or nobody wants to know */
+        void *userdata;
+} KernelRequest;
+
+struct KernelClient {
+        sd_event *event;
+        char *socket, *helper, *config_file;
+        int fd; /* -1: no helper now */
+        sd_event_source *io;
+        sd_event_source *timer; /* without a helper: the pause; with requests sent: the deadline */
+        pid_t child;            /* 0: systemd's */
+        List waiting, sent;
+        unsigned n_sent;
+        uint64_t last_id, started_us, pause_us;
+};
+
+static void kernel_client_kick(KernelClient *client);
+
+static uint64_t kernel_client_now(KernelClient *client) {
+        uint64_t now = 0;
+
+        (void) sd_event_now(client->event, CLOCK_BOOTTIME, &now);
+        return now;
+}
+
+static KernelRequest *kernel_request_free(KernelRequest *request) {
+        if (!request)
+                return NULL;
+        list_remove(&request->requests);
+        free(request->path);
+        free(request);
+        return NULL;
+}
+
+/* Takes the request and the descriptor. */
+static void kernel_request_finish(KernelRequest *request, int r, int fd, const char *error) {
+        KernelConnectFunc func = request->func;
+        void *userdata = request->userdata;
+
+        kernel_request_free(request);
+        if (func)
+                func(r, fd, error, userdata);
+        else
+                (void) fd_close(fd);
+}
+
+static int kernel_client_dispatch_timer(sd_event_source *source, uint64_t usec, void *userdata);
+
+static int kernel_client_arm(KernelClient *client, uint64_t after_us) {
+        client->timer = sd_event_source_disable_unref(client->timer);
+        return sd_event_add_time_relative(client->event,
+                                          &client->timer,
+                                          CLOCK_BOOTTIME,
+                                          after_us,
+                                          0,
+                                          kernel_client_dispatch_timer,
+                                          client);
+}
+
+/* The helper is gone, or of no use. */
+static void kernel_client_lose(KernelClient *client) {
+        client->io = sd_event_source_disable_unref(client->io);
+        client->fd = fd_close(client->fd);
+        if (client->child > 0) {
+                /* its socket has ended, or it hangs: nothing it could still do is wanted */
+                (void) kill(client->child, SIGKILL);
+                (void) waitpid(client->child, NULL, 0);
+                client->child = 0;
+        }
+        if (kernel_client_now(client) - client->started_us >= KERNEL_PROVEN_US)
+                client->pause_us = 0;
+        client->pause_us = client->pause_us == 0 ? KERNEL_PAUSE_MIN_US : client->pause_us * 2;
+        if (client->pause_us > KERNEL_PAUSE_MAX_US)
+                client->pause_us = KERNEL_PAUSE_MAX_US;
+        (void) kernel_client_arm(client, client->pause_us);
+
+        client->n_sent = 0;
+        while (!list_is_empty(&client->sent))
+                kernel_request_finish(list_entry(client->sent.next, KernelRequest, requests),
+                                      -ECONNRESET,
+                                      -1,
+                                      "the privileged helper died");
+}
+
+static void kernel_client_receive(KernelClient *client, const KernelPacket *reply, int fd) {
+        list_foreach(i, &client->sent) {
+                KernelRequest *request = list_entry(i, KernelRequest, requests);
+                int r = reply->header.result;
+
+                if (request->id != reply->header.id)
+                        continue;
+                client->n_sent--;
+                if (r == 0 && fd < 0 && request->verb == KERNEL_VERB_CONNECT_QMP)
+                        r = -EBADMSG;
+                if (r < 0)
+                        fd = fd_close(fd);
+                kernel_request_finish(request, r, fd, r < 0 ? reply->text : NULL);
+                return;
+        }
+        (void) fd_close(fd);
+}
+
+static int kernel_client_dispatch_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        KernelClient *client = userdata;
+        char data[KERNEL_PACKET_MAX];
+        KernelPacket reply;
+        int r, passed = -1;
+        size_t n = 0;
+
+        r = kernel_packet_receive(fd, data, sizeof(data), &n, &passed);
+        if (r == -EAGAIN || r == -EINTR)
+                return 0;
+        if (r < 0 || n == 0 || kernel_reply_parse(data, n, &reply) != 0) {
+                (void) fd_close(passed);
+                kernel_client_lose(client);
+                return 0;
+        }
+        kernel_client_receive(client, &reply, passed);
+        if (client->fd < 0)
+                return 0;
+        client->timer = sd_event_source_disable_unref(client->timer);
+        kernel_client_kick(client);
+        return 0;
+}
+
+/* A listening helper is met at its socket. 0, or a negative errno. */
+static int kernel_client_connect(KernelClient *client, int *ret_fd) {
+        _cleanup_fd_ int fd = -1;
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+        if (!client->socket || strlen(client->socket) >= sizeof(address.sun_path))
+                return -ENOENT;
+        memcpy(address.sun_path, client->socket, strlen(client->socket) + 1);
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        if (connect(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
+                return -errno;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+static int kernel_client_exec(KernelClient *client, int child_fd) {
+        const char *argv[] = { client->helper, "--fd", "3", "--config", client->config_file, NULL };
+        _Static_assert(KERNEL_CHILD_FD == 3, "the argument says so");
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none;
+        int r;
+
+        if (!client->config_file)
+                argv[3] = NULL;
+        r = posix_spawn_file_actions_init(&actions);
+        if (r != 0)
+                return -r;
+        r = posix_spawnattr_init(&attributes);
+        if (r != 0) {
+                (void) posix_spawn_file_actions_destroy(&actions);
+                return -r;
+        }
+        /* the daemon blocks signals for its loop; a child would inherit that */
+        (void) sigemptyset(&none);
+        r = posix_spawnattr_setsigmask(&attributes, &none);
+        if (r == 0)
+                r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+        /* also clears close-on-exec when both are the same */
+        if (r == 0)
+                r = posix_spawn_file_actions_adddup2(&actions, child_fd, KERNEL_CHILD_FD);
+        if (r == 0)
+                r = posix_spawn(&client->child,
+                                client->helper,
+                                &actions,
+                                &attributes,
+                                (char **) (uintptr_t) argv,
+                                environ);
+        (void) posix_spawnattr_destroy(&attributes);
+        (void) posix_spawn_file_actions_destroy(&actions);
+        return -r;
+}
+
+static int kernel_client_spawn(KernelClient *client, int *ret_fd) {
+        _cleanup_fd_ int ours = -1, theirs = -1;
+        int pair[2], r;
+
+        if (!client->helper)
+                return -ENOENT;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+                return -errno;
+        ours = pair[0];
+        theirs = pair[1];
+        r = kernel_client_exec(client, theirs);
+        if (r < 0) {
+                client->child = 0;
+                return r;
+        }
+        *ret_fd = TAKE_FD(ours);
+        return 0;
+}
+
+static int kernel_client_start(KernelClient *client) {
+        int fd = -1, r;
+
+        client->started_us = kernel_client_now(client);
+        r = kernel_client_connect(client, &fd);
+        if (r < 0)
+                r = kernel_client_spawn(client, &fd);
+        if (r < 0)
+                return r;
+        client->fd = fd;
+        return sd_event_add_io(
+                client->event, &client->io, fd, EPOLLIN, kernel_client_dispatch_io, client);
+}
+
+/* It can't even be started: who waits is told so, and may ask again. */
+static void kernel_client_give_up(KernelClient *client) {
+        uint64_t last_id = client->last_id;
+
+        kernel_client_lose(client);
+        while (!list_is_empty(&client->waiting)) {
+                KernelRequest *request = list_entry(client->waiting.next, KernelRequest, requests);
+
+                if (request->id > last_id)
+                        break; /* asked again just now, by an answer */
+                kernel_request_finish(request, -ENOTCONN, -1, "the privileged helper can't be started");
+        }
+}
+
+static int kernel_client_dispatch_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        KernelClient *client = userdata;
+
+        client->timer = sd_event_source_disable_unref(client->timer);
+        if (client->fd >= 0)
+                kernel_client_lose(client);
+        else if (kernel_client_start(client) < 0)
+                kernel_client_give_up(client);
+        else
+                kernel_client_kick(client);
+        return 0;
+}
+
+/* Sends what waits, as far as the window allows. */
+static void kernel_client_kick(KernelClient *client) {
+        while (client->fd >= 0 && client->n_sent < KERNEL_REQUESTS_MAX &&
+               !list_is_empty(&client->waiting)) {
+                KernelRequest *request = list_entry(client->waiting.next, KernelRequest, requests);
+                KernelHeader header = { .verb = request->verb, .id = request->id };
+
+                /* an error is seen as the end of the socket, too */
+                if (kernel_packet_send(client->fd, &header, request->path, -1) < 0)
+                        break;
+                list_remove(&request->requests);
+                list_append(&client->sent, &request->requests);
+                client->n_sent++;
+        }
+        if (client->fd >= 0 && client->n_sent > 0 && !client->timer)
+                (void) kernel_client_arm(client, KERNEL_DEADLINE_US);
+}
+
+static int kernel_client_request(KernelClient *client,
+                                 KernelVerb verb,
+                                 const char *path,
+                                 KernelConnectFunc func,
+                                 void *userdata) {
+        KernelRequest *request;
+
+        request = calloc(1, sizeof(*request));
+        if (!request)
+                return -ENOMEM;
+        list_init(&request->requests);
+        request->id = ++client->last_id;
+        request->verb = verb;
+        request->func = func;
+        request->userdata = userdata;
+        if (path) {
+                request->path = strdup(path);
+                if (!request->path) {
+                        kernel_request_free(request);
+                        return -ENOMEM;
+                }
+        }
+        list_append(&client->waiting, &request->requests);
+        kernel_client_kick(client);
+        return 0;
+}
+
+int kernel_client_connect_qmp(KernelClient *client,
+                              const char *path,
+                              KernelConnectFunc func,
+                              void *userdata) {
+        return kernel_client_request(client, KERNEL_VERB_CONNECT_QMP, path, func, userdata);
+}
+
+int kernel_client_reload(KernelClient *client) {
+        return kernel_client_request(client, KERNEL_VERB_RELOAD, NULL, NULL, NULL);
+}
+
+void kernel_client_cancel(KernelClient *client, void *userdata) {
+        list_foreach_safe(i, next, &client->waiting) {
+                KernelRequest *request = list_entry(i, KernelRequest, requests);
+
+                if (request->func && request->userdata == userdata)
+                        kernel_request_free(request);
+        }
+        list_foreach(i, &client->sent) {
+                KernelRequest *request = list_entry(i, KernelRequest, requests);
+
+                if (request->userdata == userdata)
+                        request->func = NULL;
+        }
+}
+
+static char *kernel_client_copy(const char *s, bool *failed) {
+        char *copy = s ? strdup(s) : NULL;
+
+        if (s && !copy)
+                *failed = true;
+        return copy;
+}
+
+int kernel_client_new(KernelClient **ret,
+                      sd_event *event,
+                      const char *socket,
+                      const char *helper,
+                      const char *config_file) {
+        KernelClient *client;
+        bool failed = false;
+        int r;
+
+        client = calloc(1, sizeof(*client));
+        if (!client)
+                return -ENOMEM;
+        client->fd = -1;
+        client->event = sd_event_ref(event);
+        list_init(&client->waiting);
+        list_init(&client->sent);
+        client->socket = kernel_client_copy(socket, &failed);
+        client->helper = kernel_client_copy(helper, &failed);
+        client->config_file = kernel_client_copy(config_file, &failed);
+        r = failed ? -ENOMEM : kernel_client_start(client);
+        if (r < 0) {
+                kernel_client_free(client);
+                return r;
+        }
+        *ret = client;
+        return 0;
+}
+
+KernelClient *kernel_client_free(KernelClient *client) {
+        if (!client)
+                return NULL;
+        sd_event_source_disable_unref(client->io);
+        sd_event_source_disable_unref(client->timer);
+        (void) fd_close(client->fd); /* a child ends by itself */
+        if (client->child > 0)
+                (void) waitpid(client->child, NULL, 0);
+        list_foreach_safe(i, next, &client->waiting)
+                kernel_request_free(list_entry(i, KernelRequest, requests));
+        list_foreach_safe(i, next, &client->sent)
+                kernel_request_free(list_entry(i, KernelRequest, requests));
+        free(client->socket);
+        free(client->helper);
+        free(client->config_file);
+        sd_event_unref(client->event);
+        free(client);
+        return NULL;
+}
