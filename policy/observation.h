@@ -35,8 +35,8 @@ typedef enum Ability {
         ABILITY_POWERDOWN = 1 << 7,
         ABILITY_QUIT = 1 << 8,
         ABILITY_INJECT_NMI = 1 << 9,
-        ABILITY_DUMP = 1 << 10,               /* dump-guest-memory */
-        ABILITY_CRASH_INFO = 1 << 11,         /* qom-get of crash-information */
+        ABILITY_DUMP = 1 << 10,       /* dump-guest-memory */
+        ABILITY_CRASH_INFO = 1 << 11, /* qom-get of crash-information */
 } Ability;
 
 typedef struct Observation {

@@ -10,9 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "qapi-types.h"
-
 #include "policy/util/moment.h"
+#include "qapi-types.h"
 
 /* The keys of a machine's action set; the order of design section 6. */
 typedef enum PolicyKey {
@@ -83,18 +82,18 @@ typedef struct Rule {
         S390CrashReason s390_reason;
         RangeMatch psw_addr;
         MemoryFailureRecipient recipient;
-        int action_required, recursive; /* -1: not set */
+        int action_required, recursive;    /* -1: not set */
         RangeMatch page_count, dimm_count; /* failures of that page or DIMM within 24 hours */
         RunState state;
 
         bool action_set, then_set;
-        Action action; /* what to do */
-        Action then;   /* what to do instead when the limit is reached */
-        unsigned limit_count;    /* 0: no limit */
+        Action action;        /* what to do */
+        Action then;          /* what to do instead when the limit is reached */
+        unsigned limit_count; /* 0: no limit */
         uint64_t limit_time_us;
-        uint64_t delay_us;       /* 0: at once */
+        uint64_t delay_us;                    /* 0: at once */
         char *cancel_on[RULE_CANCEL_MAX + 1]; /* event names, NULL-terminated */
-        unsigned evidence; /* of EvidenceKind */
+        unsigned evidence;                    /* of EvidenceKind */
 } Rule;
 
 typedef struct Policy {
@@ -117,3 +116,13 @@ typedef struct Policy {
 
 Policy *policy_free(Policy *policy);
 DEFINE_CLEANUP(Policy *, policy_free);
+
+/* What all [guest] sections that match say together; strings are borrowed from the policy. */
+typedef struct GuestSettings {
+        MachineMode mode; /* observe with dry-run=yes */
+        bool adopt;
+        ActionSet actions;
+        char *const *plugins; /* NULL-terminated, or NULL */
+} GuestSettings;
+
+void policy_get_guest(const Policy *policy, const char *machine, GuestSettings *ret);

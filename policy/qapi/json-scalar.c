@@ -101,7 +101,7 @@ static char json_scalar_unescape(char c) {
 /* Reads [p, end), which is followed by the closing quote, into `out`, which is as large. */
 static int json_scalar_decode(const char *p, const char *end, char *out, size_t *ret_n, char **ret_error) {
         size_t n = 0, length;
-        uint32_t c;
+        uint32_t c = 0;
         int r;
 
         while (p < end) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/util/buffer.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "policy/util/buffer.h"
 
 int buffer_reserve(Buffer *b, size_t n) {
         size_t length = buffer_length(b), need = length + n, size;

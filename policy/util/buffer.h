@@ -12,11 +12,11 @@
 typedef struct Buffer Buffer;
 
 struct Buffer {
-        char *data;      /* allocation; the content starts at data + start */
-        size_t start;    /* bytes consumed at the front */
-        size_t end;      /* end of the content */
-        size_t size;     /* of the allocation */
-        size_t limit;    /* most bytes of content; 0: none */
+        char *data;   /* allocation; the content starts at data + start */
+        size_t start; /* bytes consumed at the front */
+        size_t end;   /* end of the content */
+        size_t size;  /* of the allocation */
+        size_t limit; /* most bytes of content; 0: none */
 };
 
 #define BUFFER_NULL                                                                                \

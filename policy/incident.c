@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/incident.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/decode/hyperv.h"
+#include "policy/util/buffer.h"
+
+Timestamp *timestamp_new(uint64_t us) {
+        Timestamp *timestamp;
+
+        timestamp = calloc(1, sizeof(*timestamp));
+        if (!timestamp)
+                return NULL;
+        timestamp->seconds = (int64_t) (us / USEC_PER_SEC);
+        timestamp->microseconds = (int64_t) (us % USEC_PER_SEC);
+        return timestamp;
+}
+
+uint64_t timestamp_get_us(const Timestamp *timestamp) {
+        if (!timestamp || timestamp->seconds < 0)
+                return 0;
+        return (uint64_t) timestamp->seconds * USEC_PER_SEC + (uint64_t) timestamp->microseconds;
+}
+
+static Incident *incident_alloc(void) {
+        Incident *incident;
+
+        incident = calloc(1, sizeof(*incident));
+        if (!incident)
+                return NULL;
+        list_init(&incident->link);
+        incident->due_us = incident->settle_us = USEC_INFINITY;
+        incident->outcome = INCIDENT_OUTCOME_BACKEND;
+        return incident;
+}
+
+Incident *incident_new(uint64_t id,
+                       const char *machine,
+                       const char *run,
+                       IncidentKind kind,
+                       uint64_t time_us,
+                       Moment now,
+                       const char *boot_id) {
+        _cleanup_(incident_freep) Incident *incident = incident_alloc();
+        IncidentInfo *info;
+
+        if (!incident)
+                return NULL;
+        info = incident->info = calloc(1, sizeof(*info));
+        if (!info)
+                return NULL;
+        info->id = id;
+        info->machine = strdup(machine);
+        info->run = strdup(run);
+        info->kind = kind;
+        info->status = INCIDENT_STATUS_OPEN;
+        info->time = timestamp_new(time_us);
+        info->opened = timestamp_new(now.real_us);
+        info->opened_boot = now.boot_us;
+        info->boot_id = strdup(boot_id);
+        if (!info->machine || !info->run || !info->time || !info->opened || !info->boot_id)
+                return NULL;
+        return TAKE_PTR(incident);
+}
+
+Incident *incident_new_from_info(IncidentInfo *take_info) {
+        Incident *incident = incident_alloc();
+
+        if (!incident) {
+                incident_info_free(take_info);
+                return NULL;
+        }
+        incident->info = take_info;
+        incident->is_told = take_info->event;
+        if (take_info->data && take_info->event)
+                (void) incident_read_action(take_info->event, take_info->data, &incident->backend);
+        return incident;
+}
+
+Incident *incident_free(Incident *incident) {
+        if (!incident)
+                return NULL;
+        list_remove(&incident->link);
+        incident_info_free(incident->info);
+        for (char **s = incident->cancel_on; s && *s; s++)
+                free(*s);
+        free(incident->cancel_on);
+        free(incident);
+        return NULL;
+}
+
+static IncidentStep *incident_step_new(uint64_t time_us, const char *what, const char *error) {
+        _cleanup_(incident_step_freep) IncidentStep *step = calloc(1, sizeof(*step));
+
+        if (!step)
+                return NULL;
+        step->time = timestamp_new(time_us);
+        step->what = strdup(what);
+        if (error)
+                step->error = strdup(error);
+        if (!step->time || !step->what || (error && !step->error))
+                return NULL;
+        return TAKE_PTR(step);
+}
+
+int incident_add_step(Incident *incident,
+                      uint64_t time_us,
+                      const char *what,
+                      const char *error,
+                      const char *format,
+                      ...) {
+        _cleanup_(incident_step_freep) IncidentStep *step = NULL;
+        IncidentInfo *info = incident->info;
+        IncidentStep **steps;
+        va_list ap;
+        int r;
+
+        if (info->n_steps >= INCIDENT_STEPS_MAX) {
+                /* The newest is the one worth keeping: it may be the result of the action. */
+                incident_step_free(info->steps[INCIDENT_STEPS_MAX / 2]);
+                memmove(&info->steps[INCIDENT_STEPS_MAX / 2],
+                        &info->steps[INCIDENT_STEPS_MAX / 2 + 1],
+                        (INCIDENT_STEPS_MAX / 2 - 1) * sizeof(*info->steps));
+                info->n_steps--;
+        }
+        step = incident_step_new(time_us, what, error);
+        if (!step)
+                return -ENOMEM;
+        va_start(ap, format);
+        r = vasprintf(&step->text, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                step->text = NULL;
+                return -ENOMEM;
+        }
+        steps = reallocarray(info->steps, info->n_steps + 1, sizeof(*steps));
+        if (!steps)
+                return -ENOMEM;
+        info->steps = steps;
+        info->steps[info->n_steps++] = TAKE_PTR(step);
+        return 0;
+}
+
+bool incident_has_step(const Incident *incident, const char *what) {
+        for (size_t i = 0; i < incident->info->n_steps; i++)
+                if (strcmp(incident->info->steps[i]->what, what) == 0)
+                        return true;
+        return false;
+}
+
+bool incident_kind_of_event(const char *event, IncidentKind *ret) {
+        static const struct {
+                const char *event;
+                IncidentKind kind;
+        } kinds[] = {
+                { "WATCHDOG", INCIDENT_KIND_WATCHDOG },
+                { "GUEST_PANICKED", INCIDENT_KIND_PANIC },
+                { "GUEST_CRASHLOADED", INCIDENT_KIND_CRASHLOADED },
+                { "MEMORY_FAILURE", INCIDENT_KIND_MEMORY_FAILURE },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                if (strcmp(kinds[i].event, event) == 0) {
+                        *ret = kinds[i].kind;
+                        return true;
+                }
+        return false;
+}
+
+bool incident_read_action(const char *event, json_object *data, Action *ret) {
+        json_object *value;
+        const char *word;
+        Action action;
+
+        if (!json_object_object_get_ex(data, "action", &value) ||
+            !json_object_is_type(value, json_type_string))
+                return false;
+        word = json_object_get_string(value);
+        /* GuestPanicAction has words of its own for what PanicAction brings about */
+        if (strcmp(event, "GUEST_PANICKED") == 0 && strcmp(word, "poweroff") == 0)
+                action = ACTION_SHUTDOWN;
+        else if (strcmp(word, "run") == 0)
+                action = ACTION_NONE;
+        else if (action_from_string(word, &action) < 0)
+                return false;
+        *ret = action;
+        return true;
+}
+
+int incident_set_info(Incident *incident, json_object *json) {
+        GuestPanicInformation *info;
+        int r;
+
+        r = guest_panic_information_from_json(json, &info, NULL);
+        if (r != 0)
+                return r < 0 ? r : 0; /* a type we don't know stays readable in `data` */
+        guest_panic_information_free(incident->info->info);
+        incident->info->info = info;
+        return 0;
+}
+
+static int incident_set_memory(Incident *incident, json_object *data) {
+        IncidentInfo *info = incident->info;
+        json_object *value;
+        MemoryFailureRecipient recipient;
+        MemoryFailureFlags *flags;
+
+        if (json_object_object_get_ex(data, "recipient", &value) &&
+            json_object_is_type(value, json_type_string) &&
+            memory_failure_recipient_from_string(json_object_get_string(value), &recipient) == 0) {
+                info->has_recipient = true;
+                info->recipient = recipient;
+        }
+        if (json_object_object_get_ex(data, "flags", &value)) {
+                int r = memory_failure_flags_from_json(value, &flags, NULL);
+
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        memory_failure_flags_free(info->flags);
+                        info->flags = flags;
+                }
+        }
+        return 0;
+}
+
+int incident_set_event(Incident *incident, const char *event, json_object *data) {
+        IncidentInfo *info = incident->info;
+        json_object *panic;
+        char *name;
+        int r = 0;
+
+        name = strdup(event);
+        if (!name)
+                return -ENOMEM;
+        free(info->event);
+        info->event = name;
+        json_object_put(info->data);
+        info->data = json_object_get(data);
+        incident->is_told = true;
+
+        if (json_object_object_get_ex(data, "info", &panic))
+                r = incident_set_info(incident, panic);
+        if (r == 0 && info->kind == INCIDENT_KIND_MEMORY_FAILURE)
+                r = incident_set_memory(incident, data);
+        return r;
+}
+
+static int incident_describe_panic(Buffer *b, const GuestPanicInformation *info) {
+        uint64_t stop_code;
+
+        if (info->type == GUEST_PANIC_INFORMATION_TYPE_HYPER_V) {
+                const GuestPanicInformationHyperV *hv = &info->u.hyper_v;
+
+                if (hyperv_get_stop_code(hv, &stop_code))
+                        return buffer_printf(b, " (stop code 0x%llx)", (unsigned long long) stop_code);
+                return buffer_append_string(b, " (Hyper-V crash registers)");
+        }
+        if (info->type == GUEST_PANIC_INFORMATION_TYPE_S390)
+                return buffer_printf(b,
+                                     " (s390 %s, PSW 0x%016llx 0x%016llx)",
+                                     s390_crash_reason_to_string(info->u.s390.reason),
+                                     (unsigned long long) info->u.s390.psw_mask,
+                                     (unsigned long long) info->u.s390.psw_addr);
+        return buffer_printf(b, " (%s)", guest_panic_information_type_to_string(info->type));
+}
+
+static const char *const incident_words[_INCIDENT_KIND_MAX] = {
+        [INCIDENT_KIND_WATCHDOG] = "watchdog expired",
+        [INCIDENT_KIND_PANIC] = "guest panicked",
+        [INCIDENT_KIND_CRASHLOADED] = "guest panicked; its own crash kernel takes over",
+        [INCIDENT_KIND_MEMORY_FAILURE] = "memory failed",
+        [INCIDENT_KIND_CORRECTED] = "memory error corrected",
+        [INCIDENT_KIND_STOPPED] = "stopped by an error of QEMU",
+        [INCIDENT_KIND_UNRESPONSIVE] = "does not answer",
+        [INCIDENT_KIND_NOTIFY_VMEXIT] = "guest opened no event window",
+};
+
+char *incident_describe(const IncidentInfo *info) {
+        _cleanup_(buffer_deinit) Buffer b = BUFFER_NULL;
+        const DecisionInfo *decision = info->decision;
+
+        if (buffer_append_string(&b, incident_words[info->kind]) < 0)
+                return NULL;
+        if (info->kind == INCIDENT_KIND_STOPPED && info->has_state &&
+            buffer_printf(&b, " (%s)", run_state_to_string(info->state)) < 0)
+                return NULL;
+        if (info->info && incident_describe_panic(&b, info->info) < 0)
+                return NULL;
+        if (info->has_recipient &&
+            buffer_printf(&b, " (of the %s)", memory_failure_recipient_to_string(info->recipient)) < 0)
+                return NULL;
+        if (info->has_found && info->found && buffer_append_string(&b, ", found stopped") < 0)
+                return NULL;
+        if (decision &&
+            buffer_printf(&b, "; %s (%s)", action_to_string(decision->action), decision->by) < 0)
+                return NULL;
+        if (decision && decision->has_would &&
+            buffer_printf(&b, "; enforce would: %s", action_to_string(decision->would)) < 0)
+                return NULL;
+        if (info->has_outcome &&
+            buffer_printf(&b, "; %s", incident_outcome_to_string(info->outcome)) < 0)
+                return NULL;
+        return buffer_take_string(&b);
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Coming back: to a run that is attached for the first time or again, to what the record says was
+ * under way, and to the end of a run. The state of the machine is the truth; the record says how far
+ * we had come; together they tell what is left to do (design section 2, "Once" and "Found").
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/run-state.h"
+#include "policy/watch-internal.h"
+
+/* A stop that no event told of: QEMU held the event back, or nobody was there to hear it. */
+static void watch_open_by_state(WatchMachine *m, IncidentKind kind, bool found, Moment now) {
+        static const char *const events[_INCIDENT_KIND_MAX] = {
+                [INCIDENT_KIND_WATCHDOG] = "WATCHDOG",
+                [INCIDENT_KIND_PANIC] = "GUEST_PANICKED",
+                [INCIDENT_KIND_STOPPED] = "STOP",
+        };
+        uint64_t time_us = !found && m->stop_us ? m->stop_us : now.real_us;
+        Incident *incident = watch_open(m, kind, time_us, now);
+        json_object *data = NULL;
+
+        if (!incident)
+                return;
+        incident->backend = ACTION_PAUSE;
+        incident->info->stop_time = timestamp_new(time_us);
+        incident->info->has_found = incident->info->found = found;
+        if (kind != INCIDENT_KIND_STOPPED) {
+                data = json_object_new_object();
+                (void) json_object_object_add(data, "action", json_object_new_string("pause"));
+        }
+        watch_lost(m->watch, incident_set_event(incident, events[kind], data));
+        json_object_put(data);
+        watch_lost(m->watch,
+                   incident_add_step(incident,
+                                     time_us,
+                                     "note",
+                                     NULL,
+                                     "%s in state %s",
+                                     found ? "found stopped" : "stopped",
+                                     run_state_to_string(m->state)));
+        incident->is_told = kind == INCIDENT_KIND_STOPPED;
+
+        if (kind == INCIDENT_KIND_PANIC && !m->believed && (m->abilities & ABILITY_CRASH_INFO)) {
+                incident->awaits_info = true;
+                incident->settle_us = now.boot_us + WATCH_INFO_US;
+                watch_ask(m, WATCH_ASK_CRASH_INFO);
+                return;
+        }
+        watch_decide(m, incident, now);
+}
+
+void watch_crash_info(WatchMachine *m, const Observation *o, Moment now) {
+        list_foreach(i, &m->incidents) {
+                Incident *incident = list_entry(i, Incident, link);
+                json_object *data;
+
+                if (!incident->awaits_info)
+                        continue;
+                if (o->data) {
+                        m->believed = true; /* QEMU keeps it after cont: the next panic's is another */
+                        data = json_object_new_object();
+                        (void) json_object_object_add(data, "action", json_object_new_string("pause"));
+                        (void) json_object_object_add(data, "info", json_object_get(o->data));
+                        watch_lost(m->watch, incident_set_event(incident, "GUEST_PANICKED", data));
+                        incident->is_told = false;
+                        json_object_put(data);
+                        m->watch->ops.changed(m, WATCH_CHANGE_KEPT, m->watch->userdata);
+                }
+                watch_decide(m, incident, now);
+                return;
+        }
+}
+
+/* How an action that had been begun is taken up again. */
+typedef enum Recovery {
+        RECOVERY_START,     /* it was not done: do it */
+        RECOVERY_CONT,      /* the reset has happened: the guest waits for its cont */
+        RECOVERY_DONE,      /* it was done, and only the result is missing from the record */
+        RECOVERY_OVERTAKEN, /* somebody else did something meanwhile */
+        RECOVERY_UNKNOWN,   /* can't be told, so it is not done again */
+} Recovery;
+
+static Recovery watch_recover_reset(const Incident *incident, RunState state) {
+        bool intent = incident_has_step(incident, "intent"),
+             reset = incident_has_step(incident, "reset");
+
+        if (run_state_is_running(state)) {
+                if (reset)
+                        return RECOVERY_DONE;
+                /* A guest that ran on when the decision was made has been left running. */
+                return intent || incident->info->stop_time ? RECOVERY_OVERTAKEN : RECOVERY_START;
+        }
+        if (state == RUN_STATE_PRELAUNCH)
+                return intent ? RECOVERY_CONT : RECOVERY_OVERTAKEN;
+        if (reset)
+                return RECOVERY_DONE; /* and stopped again since: that is a new incident */
+        return RECOVERY_START;
+}
+
+static Recovery watch_recover(const Incident *incident, RunState state) {
+        bool intent = incident_has_step(incident, "intent"), running = run_state_is_running(state);
+        Action action = incident->info->decision->action;
+
+        if (action == ACTION_RESET)
+                return watch_recover_reset(incident, state);
+        if (action == ACTION_INJECT_NMI)
+                return intent ? RECOVERY_UNKNOWN : RECOVERY_START;
+        if (action == ACTION_PAUSE)
+                return running ? RECOVERY_START : RECOVERY_DONE;
+        if (action == ACTION_NONE)
+                return running ? RECOVERY_DONE : RECOVERY_START;
+        /* Its process lives, so whatever was to end it has not. */
+        return !running || !incident->info->stop_time ? RECOVERY_START : RECOVERY_OVERTAKEN;
+}
+
+static void watch_take_up(WatchMachine *m, Incident *incident, Moment now) {
+        static const char *const texts[] = {
+                [RECOVERY_START] = "tocsin returned: it had not been done",
+                [RECOVERY_CONT] = "tocsin returned: reset had been done, cont had not",
+                [RECOVERY_DONE] = "tocsin returned: it had been done",
+                [RECOVERY_OVERTAKEN] = "tocsin returned: somebody else had acted meanwhile",
+                [RECOVERY_UNKNOWN] =
+                        "tocsin returned: whether it had been done can't be told, so it is not repeated",
+        };
+        Recovery recovery = watch_recover(incident, m->state);
+
+        watch_lost(m->watch,
+                   incident_add_step(incident, now.real_us, "note", NULL, "%s", texts[recovery]));
+        switch (recovery) {
+        case RECOVERY_START:
+        case RECOVERY_CONT:
+                incident->info->status = INCIDENT_STATUS_OPEN;
+                incident->acts = true;
+                watch_start(m,
+                            incident,
+                            recovery == RECOVERY_CONT ? ACT_FROM_CONT : ACT_FROM_START,
+                            now);
+                break;
+        case RECOVERY_DONE:
+                watch_close(m, incident, INCIDENT_OUTCOME_DONE, now);
+                break;
+        case RECOVERY_OVERTAKEN:
+                watch_close(m, incident, INCIDENT_OUTCOME_OVERTAKEN, now);
+                break;
+        case RECOVERY_UNKNOWN:
+                watch_close(m, incident, INCIDENT_OUTCOME_FAILED, now);
+                break;
+        }
+}
+
+/* An incident that was open when the connection, or tocsin itself, went away. */
+static void watch_resume_incident(WatchMachine *m, Incident *incident, Moment now) {
+        bool stopped_for_it;
+        IncidentKind kind;
+
+        if (incident->info->status == INCIDENT_STATUS_ACTING) {
+                watch_take_up(m, incident, now);
+                return;
+        }
+        if (incident->info->status == INCIDENT_STATUS_HELD || incident->settle_us != USEC_INFINITY)
+                return; /* time goes on for it as before */
+
+        stopped_for_it = run_state_get_incident(m->state, &kind) && kind == incident->info->kind;
+        if (stopped_for_it && !incident->info->decision) {
+                watch_decide(m, incident, now);
+        } else if (stopped_for_it) {
+                if (!incident->info->stop_time)
+                        incident->info->stop_time = timestamp_new(now.real_us);
+                watch_go_on(m, incident, now);
+        } else if (incident->acts) {
+                watch_close(m, incident, INCIDENT_OUTCOME_OVERTAKEN, now);
+        } else {
+                watch_close(m, incident, incident->outcome, now);
+        }
+}
+
+static bool watch_is_explained(WatchMachine *m, IncidentKind kind) {
+        if (m->stop_incident != 0)
+                return true;
+        list_foreach(i, &m->incidents)
+                if (list_entry(i, Incident, link)->info->kind == kind)
+                        return true;
+        return false;
+}
+
+static int watch_set_string(char **s, const char *value) {
+        char *copy = NULL;
+
+        if (value) {
+                copy = strdup(value);
+                if (!copy)
+                        return -ENOMEM;
+        }
+        free(*s);
+        *s = copy;
+        return 0;
+}
+
+static int watch_begin_run(WatchMachine *m, const Observation *o, Moment now) {
+        if (m->run && m->ended_us == 0)
+                watch_machine_end_run(m, now);
+        if (m->ended_us > 0) {
+                m->ended_us = 0;
+                m->watch->n_ended--;
+        }
+        m->known = false;
+        return watch_set_string(&m->run, o->run);
+}
+
+void watch_attached(WatchMachine *m, const Observation *o, Moment now) {
+        bool again = m->run && strcmp(m->run, o->run) == 0 && m->ended_us == 0;
+        IncidentKind kind;
+
+        if (!again) {
+                int r = watch_begin_run(m, o, now);
+
+                if (r < 0) {
+                        watch_lost(m->watch, r);
+                        return;
+                }
+        }
+        watch_lost(m->watch, watch_set_string(&m->shown, o->shown));
+        watch_lost(m->watch, watch_set_string(&m->uuid, o->uuid));
+        watch_lost(m->watch, watch_set_string(&m->version, o->version));
+        m->backend = o->backend;
+        m->abilities = o->abilities;
+        m->pid = o->pid;
+        m->attached = true;
+        m->status_asked = false;
+        m->state = o->state;
+        m->state_known = true;
+        m->running = o->running;
+        if (o->running && m->stop_incident != 0)
+                m->stop_incident = 0;
+
+        watch_announce_machine(m, again ? "attached again" : "attached", now);
+        watch_tell(m, now, true);
+        list_foreach_safe(i, n, &m->incidents)
+                watch_resume_incident(m, list_entry(i, Incident, link), now);
+        if (run_state_get_incident(m->state, &kind) && !watch_is_explained(m, kind))
+                watch_open_by_state(m, kind, true, now);
+        m->known = true;
+        m->watch->ops.changed(m, WATCH_CHANGE_KEPT, m->watch->userdata);
+}
+
+void watch_status(WatchMachine *m, const Observation *o, Moment now) {
+        bool changed = !m->state_known || m->state != o->state;
+        IncidentKind kind;
+
+        m->status_asked = false;
+        m->state = o->state;
+        m->state_known = true;
+        m->running = o->running;
+        if (changed)
+                watch_announce_machine(m, "run state", now);
+
+        list_foreach_safe(i, n, &m->incidents) {
+                Incident *incident = list_entry(i, Incident, link);
+
+                if (!incident->awaits_stop)
+                        continue;
+                if (run_state_get_incident(o->state, &kind) && kind == incident->info->kind) {
+                        incident->info->stop_time = timestamp_new(m->stop_us ? m->stop_us
+                                                                             : now.real_us);
+                        incident->settle_us = USEC_INFINITY;
+                        watch_go_on(m, incident, now);
+                } else if (o->running) {
+                        watch_close(m, incident, INCIDENT_OUTCOME_OVERTAKEN, now);
+                } else {
+                        incident->awaits_stop = false;
+                        watch_lost(m->watch,
+                                   incident_add_step(incident,
+                                                     now.real_us,
+                                                     "note",
+                                                     NULL,
+                                                     "not stopped for it: state %s",
+                                                     run_state_to_string(o->state)));
+                        watch_close(m, incident, INCIDENT_OUTCOME_LEFT, now);
+                }
+        }
+        if (run_state_is_migrated(o->state))
+                watch_end_incidents(m, now);
+        if (run_state_get_incident(o->state, &kind) && !watch_is_explained(m, kind))
+                watch_open_by_state(m, kind, false, now);
+}
+
+void watch_gone(WatchMachine *m, const Observation *o, Moment now) {
+        ShutdownEvent event = { .guest = false, .reason = SHUTDOWN_CAUSE_HOST_ERROR };
+        json_object *data = NULL;
+
+        if (m->poweroff_seen) {
+                event.guest = true;
+                event.reason = SHUTDOWN_CAUSE_GUEST_SHUTDOWN;
+        } else if (o->signal > 0) {
+                event.reason = SHUTDOWN_CAUSE_HOST_SIGNAL;
+        }
+        if (!m->shutdown_seen && shutdown_event_to_json(&event, &data) >= 0) {
+                watch_announce_event(m, "SHUTDOWN", data, o->time_us, true);
+                json_object_put(data);
+                if (list_is_empty(&m->incidents) && !m->poweroff_seen)
+                        watch_set_last_stop(m,
+                                            "its process ended (%s)",
+                                            shutdown_cause_to_string(event.reason));
+        }
+        m->attached = false;
+        watch_machine_end_run(m, now);
+        /* `m` may be gone now: too many ended machines are forgotten, the oldest first. */
+}
+
+int watch_restore_incident(Watch *watch, IncidentInfo *take_info, Moment now) {
+        _cleanup_(incident_freep) Incident *incident = incident_new_from_info(take_info);
+        DecisionInfo *decision;
+        IncidentInfo *info;
+        WatchMachine *m;
+
+        if (!incident)
+                return -ENOMEM;
+        info = incident->info;
+        decision = info->decision;
+        m = watch_find(watch, info->machine);
+        if (!m || !m->run || strcmp(m->run, info->run) != 0 || info->status == INCIDENT_STATUS_CLOSED)
+                return -ESRCH;
+        if (!decision && info->status != INCIDENT_STATUS_OPEN)
+                return -EBADMSG;
+        incident->acts = decision && info->status != INCIDENT_STATUS_OPEN;
+        if (info->status == INCIDENT_STATUS_OPEN && decision) {
+                /* It waited for what follows (resets, a late event), or for the STOP to act on. */
+                incident->acts = !info->stop_time && !decision->has_would &&
+                                 decision->action != incident->backend;
+                if (!incident->acts)
+                        incident->settle_us = now.boot_us + WATCH_SETTLE_US;
+                if (info->has_outcome)
+                        incident->outcome = info->outcome;
+        }
+        if (info->status == INCIDENT_STATUS_HELD) {
+                uint64_t wait_us = timestamp_get_us(decision->due) - timestamp_get_us(info->opened);
+
+                incident->due_us = info->opened_boot + wait_us;
+        }
+        if (info->status == INCIDENT_STATUS_ACTING)
+                watch_lost(watch,
+                           history_add(&m->history,
+                                       &(HistoryEntry){ .boot_us = (int64_t) info->opened_boot,
+                                                        .incident = info->id,
+                                                        .kind = (uint8_t) info->kind,
+                                                        .action = (uint8_t) decision->action }));
+        list_append(&m->incidents, &incident->link);
+        m->n_incidents++;
+        incident = NULL;
+        watch_arm(m, now);
+        return 0;
+}
+
+int watch_restore_history(Watch *watch, const IncidentInfo *closed, Moment now) {
+        WatchMachine *m = watch_find(watch, closed->machine);
+        Moment then = { .real_us = timestamp_get_us(closed->opened), .boot_us = closed->opened_boot };
+        HistoryEntry entry = { .incident = closed->id, .kind = (uint8_t) closed->kind };
+
+        if (!m || !closed->decision || !closed->has_outcome ||
+            (closed->outcome != INCIDENT_OUTCOME_DONE && closed->outcome != INCIDENT_OUTCOME_BACKEND))
+                return 0;
+        entry.boot_us = history_place(then, strcmp(closed->boot_id, watch->boot_id) == 0, now);
+        entry.action = (uint8_t) closed->decision->action;
+        if (strncmp(closed->decision->by, "rule ", 5) == 0)
+                entry.rule = history_rule_key(closed->decision->by + 5);
+        return history_add(&m->history, &entry);
+}
