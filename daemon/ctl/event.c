@@ -64,16 +64,23 @@ static void event_add_incident(Text *text, json_object *data) {
 void event_add_line(Text *text, json_object *event) {
         json_object *data = value_get_object(event, "data");
         const char *name = value_get_word(event, "event");
+        _cleanup_free_ char *words = NULL;
+        Text rest = TEXT_NULL;
+
+        if (strcmp(name, "INCIDENT") == 0)
+                event_add_incident(&rest, data);
+        else if (strcmp(name, "MACHINE") == 0)
+                text_printf(&rest, "  %s", value_get_word(data, "text"));
+        else
+                event_add_data(&rest, data);
+        if (value_get_bool(data, "synthetic"))
+                text_add(&rest, "  (told by tocsin: the VMM sent none)");
+        words = text_take(&rest);
 
         text_add_clock(text, event_get_time(event));
-        text_printf(text, "  %-16s  %-14s", value_get_word(data, "machine"), name);
-        if (strcmp(name, "INCIDENT") == 0)
-                event_add_incident(text, data);
-        else if (strcmp(name, "MACHINE") == 0)
-                text_printf(text, "  %s", value_get_word(data, "text"));
+        text_printf(text, "  %-16s  ", value_get_word(data, "machine"));
+        if (words && *words)
+                text_printf(text, "%-14s%s\n", name, words);
         else
-                event_add_data(text, data);
-        if (value_get_bool(data, "synthetic"))
-                text_add(text, "  (told by tocsin: the VMM sent none)");
-        text_add(text, "\n");
+                text_printf(text, "%s\n", name);
 }
