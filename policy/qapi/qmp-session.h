@@ -26,7 +26,8 @@ typedef enum QapiProfile {
 } QapiProfile;
 
 typedef struct QmpSessionOps {
-        /* May this client run this command? NULL: yes; else the words of the refusal. */
+        /* May this client run this command? NULL: yes; else the words of the refusal. Not asked
+         * about qmp_capabilities. */
         const char *(*refuse)(const QmpCommand *command, void *userdata);
         /* The client has finished the negotiation: events may be sent from here on. */
         void (*negotiated)(void *userdata);
@@ -35,15 +36,23 @@ typedef struct QmpSessionOps {
 } QmpSessionOps;
 
 /* `out` is borrowed: replies and the greeting are appended to it. `userdata` must outlive it. */
-int qmp_session_new(QmpSession **ret, QapiProfile profile, const QmpSessionOps *ops, Buffer *out,
+int qmp_session_new(QmpSession **ret,
+                    QapiProfile profile,
+                    const QmpSessionOps *ops,
+                    Buffer *out,
                     void *userdata);
 QmpSession *qmp_session_free(QmpSession *session); /* calls still under way are orphaned */
 DEFINE_CLEANUP(QmpSession *, qmp_session_free);
 
-/* The greeting; `version` is query-version's answer. */
+/* The greeting. */
 int qmp_session_greet(QmpSession *session);
+/* query-version's answer, which the greeting holds too: the QEMU whose QMP this is (a client may
+ * choose its words by that), and as its package us. */
+int qmp_session_get_version(json_object **ret);
 /* Returns 0 or a fatal error (-ENOMEM, or -ENOBUFS when `out` is full): close the connection.
- * *ret_used < n when a call is under way: give the rest again when the session is not busy. */
+ * *ret_used < n when a call is under way: give the rest again when the session is not busy. If a
+ * late answer could not be written, the next feed says so. Must not be called, nor the session
+ * freed, from within a handler or an op; but answered() may do both. */
 int qmp_session_feed(QmpSession *session, const char *data, size_t n, size_t *ret_used);
 bool qmp_session_is_busy(const QmpSession *session);
 bool qmp_session_is_negotiated(const QmpSession *session);
@@ -58,8 +67,9 @@ void qmp_call_fail(QmpCall *call, QapiErrorClass class, const char *format, ...)
 /* Appends {"timestamp": ..., "event": ..., "data": ...}\r\n; data may be NULL. */
 int qmp_write_event(Buffer *out, const char *event, json_object *data, uint64_t real_us);
 
-/* A command of the schema (table in the generated qapi-commands.c). `marshal` checks the arguments,
- * answers the call when they are wrong, and calls the handler qmp_NAME() otherwise. */
+/* A command of the schema (table in the generated qapi-commands.c). `marshal` checks the arguments
+ * (an object, or NULL: none), answers the call when they are wrong, and calls the handler qmp_NAME()
+ * otherwise. qmp_qmp_capabilities() is the session's own. */
 struct QmpCommand {
         const char *name;
         bool allow_preconfig;
@@ -69,7 +79,8 @@ struct QmpCommand {
 /* Generated. NULL when the profile has no such command. */
 const QmpCommand *qmp_command_find(QapiProfile profile, const char *name);
 /* Calls func for every command of the profile, in the order of the schema. */
-void qmp_command_foreach(QapiProfile profile, void (*func)(const QmpCommand *command, void *userdata),
+void qmp_command_foreach(QapiProfile profile,
+                         void (*func)(const QmpCommand *command, void *userdata),
                          void *userdata);
 /* Generated: the answer to query-qmp-schema, as text. */
 const char *qapi_schema_text(QapiProfile profile);
