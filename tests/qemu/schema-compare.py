@@ -1,33 +1,33 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Compares our schema with that of the installed QEMU: every command and event that a machine's
 endpoint has and QEMU has too must be the same, down to the last value of the last enum.
 
-Types have no names in introspection, so they are compared by what they consist of. Where our
-vocabulary is of a newer QEMU, NEWER says so; a difference there is expected only as far as that
-QEMU is older.
+    schema-compare.py PRINT-SCHEMA [QEMU]
 
-usage: schema-compare.py OUR-SCHEMA.json [QEMU]     exit status 0: they agree, 1: they don't, 77: no QEMU
+Types have no names in introspection, so they are compared by what they consist of. Where our
+vocabulary is of another release than this QEMU, NEWER and DROPPED say so, and nothing else may
+differ. Exit status 0: they agree, 1: they don't, 77: there is no QEMU.
 """
 
 import json
 import shutil
 import subprocess
 import sys
+import threading
 
-# What QEMU has had since: the name, a value of the enum at the path, the release.
+# (path within the data, value or branch): the release of QEMU that has it first.
 NEWER = {
     ('info.type', 'tdx'): (10, 1),
     ('info.type', 'sev'): (11, 0),
     ('info', 'tdx'): (10, 1),
     ('info', 'sev'): (11, 0),
 }
-# QEMU dropped it: the member at the path, the release that no longer has it.
+# (path, member): the last release of QEMU that is known to have it. We always answer with it.
 DROPPED = {
-    ('', 'singlestep'): (8, 1),
+    ('', 'singlestep'): (7, 2),
 }
-# Told at the server's start, not by what it speaks.
-TIMEOUT = 20
+QEMU_SECONDS = 60
 
 
 class Schema:
@@ -44,11 +44,11 @@ class Schema:
 class Comparison:
     def __init__(self, ours, theirs, version):
         self.ours, self.theirs, self.version = ours, theirs, version
-        self.differences = []
+        self.differences = {}
         self.expected = []
 
     def differ(self, top, path, text):
-        self.differences.append(f'{top}: {path or "(all)"}: {text}')
+        self.differences.setdefault(top, []).append(f'{path or "all of it"}: {text}')
 
     def sets(self, top, path, ours, theirs, what):
         """What both have, after what only one has was reported."""
@@ -56,7 +56,7 @@ class Comparison:
             since = NEWER.get((path, name))
             if since and self.version < since:
                 self.expected.append(f'{top}: {path}: {name} is of QEMU {since[0]}.{since[1]}')
-            elif self.version >= DROPPED.get((path, name), (999,)):
+            elif (path, name) in DROPPED and self.version > DROPPED[path, name]:
                 self.expected.append(f'{top}: {name} is gone from this QEMU')
             else:
                 self.differ(top, path, f"only ours has {what} '{name}'")
@@ -102,7 +102,7 @@ class Comparison:
             self.differ(top, path, f'{kind} is not compared')
 
     def run(self):
-        """Returns how many commands and events were compared."""
+        """Returns the commands and events that were compared."""
         theirs = self.theirs.tops()
         both = [name for name in self.ours.tops() if name in theirs]
         for name in both:
@@ -110,6 +110,8 @@ class Comparison:
             if mine['meta-type'] != other['meta-type']:
                 self.differ(name, '', 'a command for one, an event for the other')
                 continue
+            if mine.get('features', []) != other.get('features', []):
+                self.differ(name, '', 'features differ')
             self.types(name, '', mine['arg-type'], other['arg-type'])
             if 'ret-type' in mine:
                 self.types(name, '', mine['ret-type'], other['ret-type'])
@@ -118,34 +120,43 @@ class Comparison:
 
 def ask_qemu(qemu):
     """Version and schema of a QEMU without a machine."""
-    lines = ['{"execute": "qmp_capabilities"}', '{"execute": "query-qmp-schema"}',
-             '{"execute": "quit"}']
-    answer = subprocess.run([qemu, '-M', 'none', '-S', '-display', 'none', '-nodefaults',
-                             '-qmp', 'stdio'], input='\n'.join(lines) + '\n',
-                            stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=True).stdout
-    messages = [json.loads(line) for line in answer.splitlines()]
-    version = messages[0]['QMP']['version']['qemu']
-    schema = next(m['return'] for m in messages if isinstance(m.get('return'), list))
-    return (version['major'], version['minor']), Schema(schema)
+    with subprocess.Popen([qemu, '-M', 'none', '-S', '-display', 'none', '-nodefaults',
+                           '-qmp', 'stdio'], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        alarm = threading.Timer(QEMU_SECONDS, process.kill)
+        alarm.start()
+
+        def ask(command):
+            process.stdin.write(json.dumps({'execute': command}).encode() + b'\n')
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())['return']
+
+        version = json.loads(process.stdout.readline())['QMP']['version']['qemu']
+        ask('qmp_capabilities')
+        schema = Schema(ask('query-qmp-schema'))
+        alarm.cancel()
+        process.kill()
+    return (version['major'], version['minor']), schema
 
 
 def main():
     qemu = shutil.which(sys.argv[2] if len(sys.argv) > 2 else 'qemu-system-x86_64')
     if not qemu:
-        print('no QEMU here')
+        print('qemu-system-x86_64')
         return 77
-    with open(sys.argv[1], encoding='ascii') as file:
-        ours = Schema(json.load(file))
+    ours = Schema(json.loads(subprocess.run([sys.argv[1]], stdout=subprocess.PIPE, check=True).stdout))
     version, theirs = ask_qemu(qemu)
     comparison = Comparison(ours, theirs, version)
     both = comparison.run()
-    print(f'compared {len(both)} commands and events with QEMU {version[0]}.{version[1]}')
+    for name in both:
+        for text in comparison.differences.get(name, ()):
+            print(f'not ok schema {name}: {text}')
+        if name not in comparison.differences:
+            print(f'ok schema {name}')
+    print(f'QEMU {version[0]}.{version[1]}')
     for name in sorted(ours.tops().keys() - theirs.tops().keys()):
-        print(f'only ours: {name}')
+        print(f'not in this QEMU: {name}')
     for text in comparison.expected:
         print(f'expected: {text}')
-    for text in comparison.differences:
-        print(f'DIFFERENCE: {text}')
     return 1 if comparison.differences or not both else 0
 
 
