@@ -33,9 +33,15 @@ class Tocsin:
                              + textwrap.dedent(daemon) + '\n' + textwrap.dedent(config))
 
     def start(self):
+        self.spawn()
+        self.wait_up()
+
+    def spawn(self):
         with open(self.log_file, 'ab') as log:
             self.process = subprocess.Popen([find_program('tocsind'), '--config', self.file],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def wait_up(self):
         wait_for(self._is_up, 'tocsind to serve control.sock')
 
     def _is_up(self):
