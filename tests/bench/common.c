@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* See common.h. */
-#include "common.h"
+#include "tests/bench/common.h"
 
 #include <errno.h>
 #include <stdarg.h>

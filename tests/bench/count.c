@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common.h"
+#include "tests/bench/common.h"
 
 #define ROOM (1u << 20)
 

@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common.h"
-#include "stand-in.h"
+#include "tests/bench/common.h"
+#include "tests/bench/stand-in.h"
 
 #define GUESTS_MAX 20000
 #define EVENTS_PER_TURN 256

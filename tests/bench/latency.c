@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common.h"
-#include "stand-in.h"
+#include "tests/bench/common.h"
+#include "tests/bench/stand-in.h"
 
 #define EVENT "RTC_CHANGE"
 #define DATA "{\"offset\": 0, \"qom-path\": \"/machine/unattached/device[1]\"}"

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common.h"
+#include "tests/bench/common.h"
 
 #define COMMAND "{\"execute\": \"query-status\"}\r\n"
 #define COMMAND_LENGTH (sizeof(COMMAND) - 1)

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common.h"
+#include "tests/bench/common.h"
 
 #define REPLY                                                                                      \
         "{\"return\": {\"status\": \"running\", \"singlestep\": false, \"running\": true}}\r\n"

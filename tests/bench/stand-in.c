@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* See stand-in.h. */
-#include "stand-in.h"
+#include "tests/bench/stand-in.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "common.h"
+#include "tests/bench/common.h"
 
 #define REPLY_MAX 2048
 
