@@ -70,16 +70,12 @@ static const char *client_refuse(const QmpCommand *command, void *userdata) {
         return access_refuse(client->access, command->name);
 }
 
-static void client_negotiated(void *userdata) {
-}
-
 static void client_answered(void *userdata) {
         qmp_client_schedule(userdata);
 }
 
 static const QmpSessionOps client_session_ops = {
         .refuse = client_refuse,
-        .negotiated = client_negotiated,
         .answered = client_answered,
 };
 
