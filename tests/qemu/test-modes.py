@@ -16,9 +16,7 @@ def policy_value(tocsin, machine, key):
 
 def start_guest(stage, keys, image='x86-panic', action='panic=shutdown', daemon=''):
     guest = stage.guest('web', image, *PVPANIC, '-action', action)
-    tocsin = stage.tocsin(start=False)
-    tocsin.configure(f'[guest web]\nqmp = {guest.path}\n{keys}\n', daemon)
-    tocsin.start()
+    tocsin = stage.tocsin(f'[guest web]\nqmp = {guest.path}\n{keys}\n', daemon)
     tocsin.wait_attached('web')
     return guest, tocsin, stage.enter(tocsin.endpoint('web'))
 

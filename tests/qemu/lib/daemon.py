@@ -14,7 +14,7 @@ STOP_SECONDS = 10
 
 
 class Tocsin:
-    def __init__(self, folder, config='', start=True):
+    def __init__(self, folder, config='', daemon='', start=True):
         self.folder = pathlib.Path(folder)
         self.runtime = self.folder / 'run'
         self.state = self.folder / 'state'
@@ -23,7 +23,7 @@ class Tocsin:
         self.runtime.mkdir(exist_ok=True)
         self.state.mkdir(exist_ok=True)
         self.process = None
-        self.configure(config)
+        self.configure(config, daemon)
         if start:
             self.start()
 
