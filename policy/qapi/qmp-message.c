@@ -61,14 +61,14 @@ static int qmp_message_parse_greeting(json_object *value, QmpMessage *message) {
 
         if (!qmp_message_find(greeting, "version", json_type_object, &version) ||
             !qmp_message_find(version, "qemu", json_type_object, &qemu) ||
-            !qmp_message_find_integer(qemu, "major", 0, QMP_VERSION_PART_MAX, &major) ||
-            !qmp_message_find_integer(qemu, "minor", 0, QMP_VERSION_PART_MAX, &minor) ||
-            !qmp_message_find_integer(qemu, "micro", 0, QMP_VERSION_PART_MAX, &micro))
+            !qmp_message_find_integer(qemu, "major", 0, QMP_MESSAGE_VERSION_MAX, &major) ||
+            !qmp_message_find_integer(qemu, "minor", 0, QMP_MESSAGE_VERSION_MAX, &minor) ||
+            !qmp_message_find_integer(qemu, "micro", 0, QMP_MESSAGE_VERSION_MAX, &micro))
                 return qmp_message_refuse(message, "a greeting without a version");
         if (!qmp_message_find(greeting, "capabilities", json_type_array, &capabilities))
                 return qmp_message_refuse(message, "a greeting without capabilities");
 
-        message->version = QMP_VERSION((unsigned) major, (unsigned) minor, (unsigned) micro);
+        message->version = QMP_MESSAGE_VERSION((unsigned) major, (unsigned) minor, (unsigned) micro);
         message->package = qmp_message_find_string(version, "package");
         if (!message->package)
                 message->package = "";

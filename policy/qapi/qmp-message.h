@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 /* Versions as numbers that can be compared */
-#define QMP_VERSION(major, minor, micro) ((major) *1000000U + (minor) *1000U + (micro))
-#define QMP_VERSION_PART_MAX 999
+#define QMP_MESSAGE_VERSION(major, minor, micro) ((major) *1000000U + (minor) *1000U + (micro))
+#define QMP_MESSAGE_VERSION_MAX 999
 
 typedef enum QmpMessageType {
         QMP_MESSAGE_GREETING,
@@ -35,7 +35,7 @@ typedef struct QmpMessage {
         const char *class; /* ERROR: not always one of QapiErrorClass */
         const char *desc;  /* ERROR */
 
-        unsigned version;    /* GREETING: QMP_VERSION() */
+        unsigned version;    /* GREETING: QMP_MESSAGE_VERSION() */
         const char *package; /* GREETING: who built it; "" if it doesn't say */
         bool has_oob;        /* GREETING: it offers exec-oob */
 

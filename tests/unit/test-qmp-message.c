@@ -21,8 +21,8 @@ static void test_greeting(void) {
 
         CU_ASSERT_EQUAL(message_read(text, &value, &m), 0);
         CU_ASSERT_EQUAL(m.type, QMP_MESSAGE_GREETING);
-        CU_ASSERT_EQUAL(m.version, QMP_VERSION(7, 2, 22));
-        CU_ASSERT(m.version > QMP_VERSION(7, 1, 999));
+        CU_ASSERT_EQUAL(m.version, QMP_MESSAGE_VERSION(7, 2, 22));
+        CU_ASSERT(m.version > QMP_MESSAGE_VERSION(7, 1, 999));
         CU_ASSERT_STRING_EQUAL(m.package, "Debian");
         CU_ASSERT_TRUE(m.has_oob);
 
@@ -31,7 +31,7 @@ static void test_greeting(void) {
                                      &bare,
                                      &m),
                         0);
-        CU_ASSERT_EQUAL(m.version, QMP_VERSION(11, 0, 50));
+        CU_ASSERT_EQUAL(m.version, QMP_MESSAGE_VERSION(11, 0, 50));
         CU_ASSERT_STRING_EQUAL(m.package, "");
         CU_ASSERT_FALSE(m.has_oob);
 }
