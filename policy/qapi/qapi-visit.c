@@ -371,7 +371,6 @@ static int visit_read_array(const QapiMember *member,
                             void *value,
                             const VisitPath *path,
                             QapiError *error) {
-        size_t *n_items = (void *) ((char *) value + member->presence);
         VisitPath item_path = { .parent = path };
         size_t n;
         char *items;
@@ -386,6 +385,7 @@ static int visit_read_array(const QapiMember *member,
         if (!items)
                 return -ENOMEM;
         memcpy((char *) value + member->offset, &items, sizeof(items));
+        *(size_t *) (void *) ((char *) value + member->presence) = n;
         for (size_t i = 0; i < n; i++) {
                 item_path.index = i;
                 r = visit_read_value(member,
@@ -395,7 +395,6 @@ static int visit_read_array(const QapiMember *member,
                                      error);
                 if (r != 0)
                         return r;
-                ++*n_items;
         }
         return 0;
 }
