@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion of tocsinctl
+
+_tocsinctl_machines() {
+    tocsinctl "${socket[@]}" machines 2>/dev/null | awk 'NR > 1 && !/^ / { print $1 }'
+}
+
+_tocsinctl_incidents() {
+    tocsinctl "${socket[@]}" incidents 2>/dev/null | awk '$1 ~ /^[0-9]+$/ { print $1 }'
+}
+
+_tocsinctl() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i socket=() words=
+    local verbs='attach config explain hold incidents machines monitor policy reset-action status top'
+    local kinds='watchdog panic crashloaded memory-failure corrected stopped unresponsive notify-vmexit'
+    local states='debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate
+        restore-vm running save-vm shutdown suspended watchdog guest-panicked colo'
+    local events='EVENTS_LOST GUEST_CRASHLOADED GUEST_PANICKED INCIDENT MACHINE
+        MACHINE_UNRESPONSIVE MEMORY_FAILURE POWERDOWN RESET RESUME SHUTDOWN STOP SUSPEND SUSPEND_DISK
+        VFIO_MIGRATION WAKEUP WATCHDOG'
+
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --socket) socket=(--socket "${COMP_WORDS[++i]}") ;;
+        -*) ;;
+        *) [[ $verb ]] || verb=${COMP_WORDS[i]} ;;
+        esac
+    done
+
+    case $prev in
+    --socket | --config)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return ;;
+    --machine) words=$(_tocsinctl_machines) ;;
+    --kind) words=$kinds ;;
+    --status) words='open held acting closed' ;;
+    --state) words=$states ;;
+    --event) words=$events ;;
+    --memory-failure) words='guest hypervisor' ;;
+    --panic) words='plain hyper-v: s390:' ;;
+    --after | --since | --before | --limit | --s390) return ;;
+    incidents) words='list show ack --machine --kind --status --since --before --limit' ;;
+    config) words='check show' ;;
+    show | ack) [[ $verb == incidents ]] && words=$(_tocsinctl_incidents) ;;
+    *)
+        case $verb in
+        '') words="$verbs --socket --json --help --version" ;;
+        machines | policy) words=$(_tocsinctl_machines) ;;
+        hold) words="$(_tocsinctl_machines) off 30min 2h" ;;
+        reset-action) words="$(_tocsinctl_machines) reboot shutdown panic watchdog" ;;
+        monitor) words='--machine --event --after' ;;
+        top) words='--once' ;;
+        incidents)
+            case " ${COMP_WORDS[*]} " in
+            *' show '* | *' ack '*) words=$(_tocsinctl_incidents) ;;
+            *) words='--machine --kind --status --since --before --limit' ;;
+            esac ;;
+        explain)
+            words="$(_tocsinctl_incidents) --machine --panic --s390 --memory-failure --watchdog --kind
+                --state --action-required --recursive" ;;
+        attach) words='--print' ;;
+        config) words='--config' ;;
+        esac
+        [[ $verb ]] && words+=' --json --help' ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _tocsinctl tocsinctl
