@@ -8,10 +8,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "policy/policy.h"
-
 #include "daemon/machine/machines.h"
 #include "daemon/store/store.h"
+#include "policy/policy.h"
 
 typedef struct Config {
         /* [daemon] */
@@ -27,12 +26,13 @@ typedef struct Config {
         /* [guest NAME] qmp=, [discover], [attach] */
         MachinePath *paths;
         size_t n_paths;
+        char **path_words; /* owns what `paths` points at; NULL-terminated */
         char **globs, **attach_users;
         Policy *policy;
 } Config;
 
 typedef struct ConfigError {
-        char *text; /* "FILE:LINE: [section] key: expected ..., found ..." */
+        char *text;   /* "FILE:LINE: [section] key: expected ..., found ..." */
         bool warning; /* an unknown key or section; an error with --check and strict=yes */
 } ConfigError;
 
@@ -47,6 +47,7 @@ typedef struct ConfigErrors {
 #define CONFIG_E_INVALID 1
 int config_load(const char *file, bool lenient, Config **ret, ConfigErrors *errors);
 Config *config_free(Config *config);
+DEFINE_CLEANUP(Config *, config_free);
 void config_errors_deinit(ConfigErrors *errors);
 /* Every key with its effective value and origin, as INI with comments. */
 int config_show(const char *file, FILE *out);

@@ -38,7 +38,7 @@ void nearest_init(Nearest *nearest, const char *word) {
 void nearest_offer(Nearest *nearest, const char *candidate) {
         size_t n_word = strlen(nearest->word), n_candidate = strlen(candidate), distance;
 
-        if (n_word > NEAREST_WORD_MAX || n_candidate > NEAREST_WORD_MAX)
+        if (n_word > NEAREST_WORD_MAX || n_candidate == 0 || n_candidate > NEAREST_WORD_MAX)
                 return;
         distance = nearest_distance(nearest->word, n_word, candidate, n_candidate);
         if (distance >= nearest->distance || distance > (n_candidate + 2) / 3)
