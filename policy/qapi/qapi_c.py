@@ -45,7 +45,7 @@ def comment(text, indent=''):
     """A C comment of a doc text, wrapped to the width of the house."""
     words = ' '.join(text.split()).replace('*/', '* /')
     one = f'{indent}/* {words} */\n'
-    if len(one) <= 101:
+    if len(one) <= 100:
         return one
     lines = textwrap.wrap(words, 96 - len(indent))
     return f'{indent}/* ' + f'\n{indent} * '.join(lines) + ' */\n'
@@ -198,7 +198,10 @@ def describe_enum(enum):
     text += ''.join(f'        [{enum_constant(enum, value)}] = "{value}",\n'
                     for value in enum.values)
     return text + f'''}};
-static const QapiEnum {snake}_enum = {{ {snake}_names, ELEMENTSOF({snake}_names) }};
+static const QapiEnum {snake}_enum = {{
+        {snake}_names,
+        ELEMENTSOF({snake}_names),
+}};
 QAPI_DEFINE_ENUM({enum.name}, {snake});
 
 '''

@@ -96,7 +96,8 @@ const QmpCommand *qmp_command_find(QapiProfile profile, const char *name) {{
         return NULL;
 }}
 
-void qmp_command_foreach(QapiProfile profile, void (*func)(const QmpCommand *command, void *userdata),
+void qmp_command_foreach(QapiProfile profile,
+                         void (*func)(const QmpCommand *command, void *userdata),
                          void *userdata) {{
         for (size_t i = 0; i < profiles[profile].n; i++)
                 func(&profiles[profile].commands[i], userdata);

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import qapi_c
 import qapi_commands
+import qapi_docs
 import qapi_introspect
+import qapi_public
 from qapi_parser import SchemaError
 from qapi_schema import Schema
 
@@ -20,6 +22,9 @@ OUTPUTS = {
     'qapi-introspect.c': qapi_introspect.introspect_source,
     'qapi-commands.h': qapi_commands.commands_header,
     'qapi-commands.c': qapi_commands.commands_source,
+    'types.h': qapi_public.public_header,
+    'qmp-reference.md': qapi_docs.markdown,
+    'tocsin-qmp-reference.7': qapi_docs.man,
 }
 
 

@@ -15,6 +15,7 @@ NOT_NUMBERED = ('EVENTS_LOST',)
 @dataclass(frozen=True)
 class Profile:
     name: str
+    socket: str
     commands: tuple  # modules
     events: tuple
     every_machine: bool = False  # events say whose they are
@@ -39,8 +40,9 @@ class Profile:
 
 
 PROFILES = (
-    Profile('MACHINE', ('control', 'run-state', 'vfio'), ('control', 'run-state', 'vfio')),
-    Profile('CONTROL', ('control', 'tocsin'), ('control', 'run-state', 'vfio', 'tocsin'),
-            every_machine=True),
-    Profile('VMM', ('control',), ('control',)),
+    Profile('MACHINE', 'qmp/NAME.sock',
+            ('control', 'run-state', 'vfio'), ('control', 'run-state', 'vfio')),
+    Profile('CONTROL', 'control.sock',
+            ('control', 'tocsin'), ('control', 'run-state', 'vfio', 'tocsin'), every_machine=True),
+    Profile('VMM', 'vmm.sock', ('control',), ('control',)),
 )

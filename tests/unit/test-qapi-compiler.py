@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'policy' / 
 
 # pylint: disable=wrong-import-position
 import qapi_c
+import qapi_docs
 from qapi_introspect import Introspection
 from qapi_parser import SchemaError
 from qapi_profiles import PROFILES
@@ -201,11 +202,31 @@ def check_introspection(folder):
     return None if sorted(got, key=key) == sorted(wanted, key=key) else f'got {got}'
 
 
+def check_reference(folder):
+    """Both forms have every definition as a heading, and every member, even after an odd line."""
+    text = ENUM + doc('Ink', 'depth').replace('text', ".text\n#     'more\\text (since 1)") + \
+        "{ 'struct': 'Ink', 'data': { '*depth': [ 'uint32' ] } }\n" + doc('DRAWN', 'color') + \
+        "{ 'event': 'DRAWN', 'data': { 'color': 'Color' } }\n"
+    schema = compile_text(folder, "##\n# = Part\n#\n# Words.\n#\n# - one\n#   two\n# - three\n##\n" + text)
+    wanted = {
+        qapi_docs.markdown: ['## Part\n\nWords.\n\n- one two\n- three\n', '### Color\n', '### Ink\n',
+                             "- **`depth`** (list of uint32, optional): .text 'more\\text (since 1)\n",
+                             '### DRAWN\n', '- **`color`** ([`Color`](#color)): text\n',
+                             '- **`dark-blue`**: text\n'],
+        qapi_docs.man: ['.SH "PART"\n.PP\nWords.\n.IP \\(bu 2\none two\n.IP \\(bu 2\nthree\n',
+                        '.SS "Color"\n', '.SS "Ink"\n', '.SS "DRAWN"\n',
+                        ".TP\n\\fBdepth\\fR (list of uint32, optional)\n\\&.text 'more\\etext",
+                        '.TP\n\\fBdark\\-blue\\fR\ntext\n'],
+    }
+    missing = [part for write, parts in wanted.items() for part in parts if part not in write(schema)]
+    return f'missing {missing}' if missing else None
+
+
 def main():
     checks = {name: lambda folder, case=case: check_refused(folder, *case)
               for name, case in CASES.items()}
     checks |= {'includes': check_include, 'names in C': check_names,
-               'introspection': check_introspection}
+               'introspection': check_introspection, 'reference': check_reference}
     failed = False
     for name, check in checks.items():
         with tempfile.TemporaryDirectory() as folder:
