@@ -6,12 +6,13 @@ and that monitor goes on over a restart without a gap or a repeat."""
 import json
 import os
 import pty
+import re
 import select
 import socket
 import subprocess
 import threading
 
-from lib.testing import find_program, main, test
+from lib.testing import SOURCE, find_program, main, test
 from lib.waiting import wait_for
 
 SECONDS = 20
@@ -363,6 +364,21 @@ def monitor_says_what_is_gone_for_good(stage):
     control.send(control.clients[0], {'timestamp': WHEN, 'event': 'EVENTS_LOST',
                                       'data': {'first': 2, 'last': 3, 'reason': 'expired'}})
     wait_for(lambda: len(monitor.lines) == 1, 'the loss to be told')
+
+
+@test
+def the_manual_and_completion_know_every_word(_stage):
+    text = subprocess.run([find_program('tocsinctl'), '--help'], capture_output=True, text=True, check=True).stdout
+    words = set(re.findall(r'^  ([a-z][a-z-]+) ', text, re.M))
+    assert 'status' in words
+    for source in (SOURCE / 'daemon' / 'ctl').glob('*.c'):
+        words |= set(re.findall(r'\{ "([a-z0-9-]+)", (?:0|\'.\'), ', source.read_text()))
+    assert 'memory-failure' in words
+    for name in ['docs/tocsinctl.1', 'packaging/completion/tocsinctl.bash', 'packaging/completion/_tocsinctl',
+                 'packaging/completion/tocsinctl.fish']:
+        known = (SOURCE / name).read_text().replace('\\-', '-')
+        missing = [word for word in words if not re.search(rf'(?<![a-z]){word}(?![a-z-])', known)]
+        assert not missing, f'{name}: {missing}'
 
 
 @test
