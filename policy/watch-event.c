@@ -88,14 +88,13 @@ static void watch_on_resume(WatchMachine *m, const Observation *o, Moment now) {
                 m->stop_incident = 0;
                 m->watch->ops.changed(m, WATCH_CHANGE_KEPT, m->watch->userdata);
         }
-        if (ours)
-                return;
         list_foreach_safe(i, n, &m->incidents) {
                 Incident *incident = list_entry(i, Incident, link);
 
-                if (!incident->info->stop_time || incident->settle_us != USEC_INFINITY)
-                        continue;
-                watch_close(m, incident, INCIDENT_OUTCOME_OVERTAKEN, now);
+                if (incident->stopped && !ours)
+                        watch_close(m, incident, INCIDENT_OUTCOME_OVERTAKEN, now);
+                else
+                        incident->stopped = false;
         }
 }
 
@@ -131,7 +130,7 @@ static void watch_on_reset(WatchMachine *m, const Observation *o, Moment now) {
                                              watch_get_reason(o->data)));
                 if (incident->settle_us != USEC_INFINITY)
                         incident->settle_us = now.boot_us + WATCH_SETTLE_US;
-                if (!ours && info->stop_time && info->status == INCIDENT_STATUS_OPEN && incident->acts)
+                if (!ours && incident->stopped && incident->acts)
                         watch_close(m, incident, INCIDENT_OUTCOME_OVERTAKEN, now);
         }
 }

@@ -55,7 +55,7 @@ static void watch_announce_incident(WatchMachine *m, const Incident *incident, M
                 watch_lost(m->watch, -ENOMEM);
                 return;
         }
-        m->watch->ops.announce(&(WatchAnnouncement){ .machine = m->name,
+        m->watch->ops.announce(&(WatchAnnouncement){ .machine = m,
                                                      .event = "INCIDENT",
                                                      .data = data,
                                                      .real_us = now.real_us,
@@ -256,6 +256,7 @@ void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
 
 void watch_go_on(WatchMachine *m, Incident *incident, Moment now) {
         incident->awaits_stop = false;
+        incident->stopped = true;
         if (incident->acts) {
                 watch_start(m, incident, ACT_FROM_START, now);
                 return;

@@ -196,7 +196,8 @@ static int watch_info_strings(const WatchMachine *m, MachineInfo *info) {
 /* What enforce would set, while observing. */
 static void watch_get_would(const WatchMachine *m, Moment now, ActionSet *ret) {
         Policy policy = *m->watch->policy;
-        GuestPolicy enforce = { .glob = (char *) "*", .mode_set = true, .mode = MACHINE_MODE_ENFORCE };
+        char any[] = "*";
+        GuestPolicy enforce = { .glob = any, .mode_set = true, .mode = MACHINE_MODE_ENFORCE };
         EngineMachine em = watch_machine_for_engine(m, now);
         uint64_t until;
         GuestPolicy *guests;

@@ -11,6 +11,18 @@
 #include "policy/run-state.h"
 #include "policy/watch-internal.h"
 
+/* A panic whose event was missed is decided when QEMU has said what it was about. */
+static void watch_ask_and_decide(WatchMachine *m, Incident *incident, Moment now) {
+        if (incident->info->kind == INCIDENT_KIND_PANIC && !incident->info->info && !m->believed &&
+            (m->abilities & ABILITY_CRASH_INFO)) {
+                incident->awaits_info = true;
+                incident->settle_us = now.boot_us + WATCH_INFO_US;
+                watch_ask(m, WATCH_ASK_CRASH_INFO);
+                return;
+        }
+        watch_decide(m, incident, now);
+}
+
 /* A stop that no event told of: QEMU held the event back, or nobody was there to hear it. */
 static void watch_open_by_state(WatchMachine *m, IncidentKind kind, bool found, Moment now) {
         static const char *const events[_INCIDENT_KIND_MAX] = {
@@ -25,6 +37,7 @@ static void watch_open_by_state(WatchMachine *m, IncidentKind kind, bool found, 
         if (!incident)
                 return;
         incident->backend = ACTION_PAUSE;
+        incident->stopped = true;
         incident->info->stop_time = timestamp_new(time_us);
         incident->info->has_found = incident->info->found = found;
         if (kind != INCIDENT_KIND_STOPPED) {
@@ -43,13 +56,7 @@ static void watch_open_by_state(WatchMachine *m, IncidentKind kind, bool found, 
                                      run_state_to_string(m->state)));
         incident->is_told = kind == INCIDENT_KIND_STOPPED;
 
-        if (kind == INCIDENT_KIND_PANIC && !m->believed && (m->abilities & ABILITY_CRASH_INFO)) {
-                incident->awaits_info = true;
-                incident->settle_us = now.boot_us + WATCH_INFO_US;
-                watch_ask(m, WATCH_ASK_CRASH_INFO);
-                return;
-        }
-        watch_decide(m, incident, now);
+        watch_ask_and_decide(m, incident, now);
 }
 
 void watch_crash_info(WatchMachine *m, const Observation *o, Moment now) {
@@ -153,20 +160,20 @@ static void watch_take_up(WatchMachine *m, Incident *incident, Moment now) {
 
 /* An incident that was open when the connection, or tocsin itself, went away. */
 static void watch_resume_incident(WatchMachine *m, Incident *incident, Moment now) {
-        bool stopped_for_it;
         IncidentKind kind;
 
+        incident->stopped = run_state_get_incident(m->state, &kind) && kind == incident->info->kind;
         if (incident->info->status == INCIDENT_STATUS_ACTING) {
                 watch_take_up(m, incident, now);
                 return;
         }
-        if (incident->info->status == INCIDENT_STATUS_HELD || incident->settle_us != USEC_INFINITY)
+        if (incident->info->status == INCIDENT_STATUS_HELD ||
+            (incident->settle_us != USEC_INFINITY && !incident->awaits_info))
                 return; /* time goes on for it as before */
 
-        stopped_for_it = run_state_get_incident(m->state, &kind) && kind == incident->info->kind;
-        if (stopped_for_it && !incident->info->decision) {
-                watch_decide(m, incident, now);
-        } else if (stopped_for_it) {
+        if (incident->stopped && !incident->info->decision) {
+                watch_ask_and_decide(m, incident, now);
+        } else if (incident->stopped) {
                 if (!incident->info->stop_time)
                         incident->info->stop_time = timestamp_new(now.real_us);
                 watch_go_on(m, incident, now);
@@ -180,9 +187,12 @@ static void watch_resume_incident(WatchMachine *m, Incident *incident, Moment no
 static bool watch_is_explained(WatchMachine *m, IncidentKind kind) {
         if (m->stop_incident != 0)
                 return true;
-        list_foreach(i, &m->incidents)
-                if (list_entry(i, Incident, link)->info->kind == kind)
+        list_foreach(i, &m->incidents) {
+                const Incident *incident = list_entry(i, const Incident, link);
+
+                if (incident->info->kind == kind && (incident->stopped || incident->awaits_stop))
                         return true;
+        }
         return false;
 }
 
@@ -233,7 +243,7 @@ void watch_attached(WatchMachine *m, const Observation *o, Moment now) {
         m->state = o->state;
         m->state_known = true;
         m->running = o->running;
-        if (o->running && m->stop_incident != 0)
+        if (o->running)
                 m->stop_incident = 0;
 
         watch_announce_machine(m, again ? "attached again" : "attached", now);

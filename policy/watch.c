@@ -117,7 +117,7 @@ void watch_announce_event(WatchMachine *m,
                           uint64_t real_us,
                           bool synthetic) {
         const WatchAnnouncement announcement = {
-                .machine = m->name,
+                .machine = m,
                 .event = event,
                 .data = data,
                 .real_us = real_us,
@@ -140,7 +140,7 @@ void watch_announce_machine(WatchMachine *m, const char *text, Moment now) {
                 watch_lost(m->watch, -ENOMEM);
                 return;
         }
-        m->watch->ops.announce(&(WatchAnnouncement){ .machine = m->name,
+        m->watch->ops.announce(&(WatchAnnouncement){ .machine = m,
                                                      .event = "MACHINE",
                                                      .data = data,
                                                      .real_us = now.real_us,
@@ -355,7 +355,7 @@ static void watch_silent(WatchMachine *m, const Observation *o, Moment now) {
         m->silent_incident = incident->info->id;
         if (machine_unresponsive_event_to_json(&(MachineUnresponsiveEvent){ .seconds = o->seconds },
                                                &data) >= 0) {
-                m->watch->ops.announce(&(WatchAnnouncement){ .machine = m->name,
+                m->watch->ops.announce(&(WatchAnnouncement){ .machine = m,
                                                              .event = "MACHINE_UNRESPONSIVE",
                                                              .data = data,
                                                              .real_us = o->time_us,

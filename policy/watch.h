@@ -11,12 +11,13 @@
  */
 #include "policy/incident.h"
 #include "policy/observation.h"
+#include "policy/util/prioq.h"
 
 typedef struct Watch Watch;
 typedef struct WatchMachine WatchMachine;
 
 typedef struct WatchAnnouncement {
-        const char *machine;
+        const WatchMachine *machine;
         const char *event;
         json_object *data; /* or NULL; borrowed */
         uint64_t real_us;
@@ -55,7 +56,7 @@ typedef struct WatchOps {
         void (*ask)(const WatchMachine *machine, WatchQuestion question, void *userdata);
         /* Set these keys in the backend. */
         void (*tell)(const WatchMachine *machine, const ActionSet *set, void *userdata);
-        void (*changed)(const WatchMachine *machine, WatchChange change, void *userdata);
+        void (*changed)(WatchMachine *machine, WatchChange change, void *userdata);
         /* One line for the log; level as syslog's. `machine` may be NULL. */
         void (*report)(const WatchMachine *machine, int level, const char *text, void *userdata);
 } WatchOps;
@@ -63,8 +64,9 @@ typedef struct WatchOps {
 /* VFIO devices remembered of one machine; more are not shown. */
 #define WATCH_VFIO_MAX 64
 
-/* What is known of a machine. Others read it; only the watch writes. */
+/* What is known of a machine. Others read it; only the watch writes, but for `owner`. */
 struct WatchMachine {
+        void *owner; /* for whoever hears of changes: its endpoint */
         char *name, *run, *shown, *uuid, *version;
         BackendType backend;
         unsigned abilities;

@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/qmp/client.h"
+#include "daemon/qmp/peer.h"
 #include "daemon/qmp/replay.h"
 #include "daemon/qmp/server-private.h"
 #include "policy/qapi/json.h"
@@ -85,7 +85,7 @@ _printf_(2, 3) static void endpoint_turn_away(int fd, const char *format, ...) {
 /* Takes `fd`. */
 static void endpoint_welcome(QmpEndpoint *endpoint, int fd) {
         QmpServer *server = endpoint->server;
-        QmpClient *client;
+        QmpPeer *client;
         Access access;
         uid_t uid;
         int r;
@@ -113,8 +113,8 @@ static void endpoint_welcome(QmpEndpoint *endpoint, int fd) {
                                    server->clients_per_uid);
                 return;
         }
-        if (qmp_client_new(&client, endpoint, fd, uid, access) == 0)
-                qmp_client_turn(client); /* the greeting goes out */
+        if (qmp_peer_new(&client, endpoint, fd, uid, access) == 0)
+                qmp_peer_turn(client); /* the greeting goes out */
 }
 
 /* No descriptor is left: the one kept in reserve serves to tell the peer. */
@@ -214,7 +214,7 @@ QmpEndpoint *qmp_endpoint_free(QmpEndpoint *endpoint) {
         if (!endpoint)
                 return NULL;
         list_foreach_safe(i, n, &endpoint->clients)
-                qmp_client_hang_up(qmp_client_from_endpoint_link(i));
+                qmp_peer_hang_up(qmp_peer_from_endpoint_link(i));
         if (endpoint->source && endpoint_make_address(endpoint, &address) == 0)
                 (void) unlink(address.sun_path);
         sd_event_source_disable_unref(endpoint->source);
@@ -230,12 +230,12 @@ QmpEndpoint *qmp_endpoint_free(QmpEndpoint *endpoint) {
 
 void qmp_endpoint_send(QmpEndpoint *endpoint, uint64_t seq, const char *text, size_t n) {
         list_foreach(i, &endpoint->clients)
-                qmp_client_send_event(qmp_client_from_endpoint_link(i), seq, text, n);
+                qmp_peer_send_event(qmp_peer_from_endpoint_link(i), seq, text, n);
 }
 
 void qmp_endpoint_lose(QmpEndpoint *endpoint, uint64_t seq, const char *reason) {
         list_foreach(i, &endpoint->clients)
-                qmp_client_lose_event(qmp_client_from_endpoint_link(i), seq, reason);
+                qmp_peer_lose_event(qmp_peer_from_endpoint_link(i), seq, reason);
 }
 
 static int endpoint_on_window_end(sd_event_source *source, uint64_t usec, void *userdata);

@@ -20,21 +20,21 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/qmp/client.h"
+#include "daemon/qmp/peer.h"
 #include "daemon/qmp/server-private.h"
 
 /* Events of one read. With usual ones about 64 KiB, what a socket takes at once. */
 #define REPLAY_EVENTS 256
 
 struct Replay {
-        QmpClient *client; /* NULL: has gone or asked anew; the answer under way is dropped */
+        QmpPeer *client; /* NULL: has gone or asked anew; the answer under way is dropped */
         QmpServer *server;
         uint64_t position;
         uint64_t asked;
         bool reading;
 };
 
-int replay_new(Replay **ret, QmpClient *client, uint64_t after) {
+int replay_new(Replay **ret, QmpPeer *client, uint64_t after) {
         Replay *replay;
 
         replay = malloc(sizeof(*replay));
@@ -42,7 +42,7 @@ int replay_new(Replay **ret, QmpClient *client, uint64_t after) {
                 return -ENOMEM;
         *replay = (Replay){
                 .client = client,
-                .server = qmp_client_get_server(client),
+                .server = qmp_peer_get_server(client),
                 .position = after,
         };
         *ret = replay;
@@ -71,7 +71,7 @@ static int replay_skip(Replay *replay, uint64_t last) {
                 reason = REPLAY_LOST_EXPIRED;
         else if (first <= replay->server->seq_at_start)
                 reason = REPLAY_LOST_UNCLEAN_END;
-        r = qmp_client_put_lost(replay->client, first, last, reason);
+        r = qmp_peer_put_lost(replay->client, first, last, reason);
         if (r == 0)
                 replay->position = last;
         return r;
@@ -84,7 +84,7 @@ static int replay_put(Replay *replay, uint64_t seq, const char *text) {
                 return 0;
         r = replay_skip(replay, seq - 1);
         if (r == 0)
-                r = qmp_client_put_logged(replay->client, text, strlen(text));
+                r = qmp_peer_put_logged(replay->client, text, strlen(text));
         if (r == 0)
                 replay->position = seq;
         return r;
@@ -96,7 +96,7 @@ static void replay_on_events(int error,
                              size_t n,
                              void *userdata) {
         Replay *replay = userdata;
-        QmpClient *client = replay->client;
+        QmpPeer *client = replay->client;
         uint64_t now = store_last_seq(replay->server->store);
         int r = 0;
 
@@ -117,8 +117,8 @@ static void replay_on_events(int error,
         }
 
         if (r == 0 && replay->position >= now)
-                qmp_client_end_replay(client);
-        qmp_client_schedule(client);
+                qmp_peer_end_replay(client);
+        qmp_peer_schedule(client);
 }
 
 int replay_continue(Replay *replay) {

@@ -39,7 +39,7 @@ struct QmpServer {
         QmpServerUser *users; /* with clients now; root is not counted */
         size_t n_users;
 
-        List ready;             /* of QmpClient: want a turn without having been polled */
+        List ready;             /* of QmpPeer: want a turn without having been polled */
         sd_event_source *turns; /* gives it to them */
         int spare_fd; /* given up for a moment to turn a client away when there are no more */
         char input[QMP_READ_BYTES]; /* of the client that has its turn */

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/qmp/client.h"
+#include "daemon/qmp/peer.h"
 #include "daemon/qmp/replay.h"
 #include "daemon/qmp/server-private.h"
 #include "policy/qapi/json.h"
@@ -29,7 +29,7 @@ static int server_dispatch_turns(sd_event_source *source, void *userdata) {
         QmpServer *server = userdata;
 
         for (unsigned i = 0; i < SERVER_TURNS && !list_is_empty(&server->ready); i++)
-                qmp_client_turn(qmp_client_from_ready_link(server->ready.next));
+                qmp_peer_turn(qmp_peer_from_ready_link(server->ready.next));
         if (list_is_empty(&server->ready))
                 return 0;
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -108,7 +108,7 @@ QmpServer *qmp_server_free(QmpServer *server) {
                 return NULL;
         /* clients whose endpoint has gone, and who have not had their last turn */
         while (!list_is_empty(&server->ready))
-                qmp_client_free(qmp_client_from_ready_link(server->ready.next));
+                qmp_peer_free(qmp_peer_from_ready_link(server->ready.next));
         sd_event_source_disable_unref(server->turns);
         sd_event_unref(server->event);
         if (server->spare_fd >= 0)
@@ -232,14 +232,14 @@ uint64_t qmp_server_announce(QmpServer *server, const QmpAnnouncement *announcem
 }
 
 void *qmp_call_get_server_userdata(const QmpCall *call) {
-        QmpClient *client = qmp_call_get_userdata(call);
+        QmpPeer *client = qmp_call_get_userdata(call);
 
-        return client ? qmp_client_get_server(client)->userdata : NULL;
+        return client ? qmp_peer_get_server(client)->userdata : NULL;
 }
 
 const char *qmp_call_get_machine(const QmpCall *call) {
-        QmpClient *client = qmp_call_get_userdata(call);
-        QmpEndpoint *endpoint = client ? qmp_client_get_endpoint(client) : NULL;
+        QmpPeer *client = qmp_call_get_userdata(call);
+        QmpEndpoint *endpoint = client ? qmp_peer_get_endpoint(client) : NULL;
 
         return endpoint ? endpoint->machine : NULL;
 }

@@ -15,7 +15,7 @@
 
 typedef struct QmpServer QmpServer;
 typedef struct QmpEndpoint QmpEndpoint;
-typedef struct QmpClient QmpClient;
+typedef struct QmpPeer QmpPeer;
 
 typedef struct QmpServerConfig {
         const char *runtime_dir;   /* sockets are made below it: qmp/NAME.sock, control.sock */

@@ -7,7 +7,6 @@
 #include "policy/qapi/json-scalar.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

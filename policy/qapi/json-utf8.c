@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The difficulty is what is invalid: how many bytes of it are one character's worth is what clients
+ * see as the number of U+FFFD, so it has to be QEMU's count. */
 #include "policy/qapi/json-utf8.h"
 
 /* Bytes of the sequence that starts with `lead` (C0 to FD); lengths 5 and 6 were UTF-8 once, and are

@@ -14,7 +14,7 @@
  * EPOLLIN and EPOLLOUT are switched only when the state that wants it lasts: a round trip of a
  * command costs one recv() and one send().
  */
-#include "daemon/qmp/client.h"
+#include "daemon/qmp/peer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -41,7 +41,7 @@
  * after every command, and garbage, which makes up to 100 bytes of errors a byte, stays harmless. */
 #define CLIENT_PIECE_BYTES 512
 
-struct QmpClient {
+struct QmpPeer {
         QmpServer *server;
         QmpEndpoint *endpoint; /* NULL: removed */
         QmpSession *session;
@@ -65,13 +65,13 @@ struct QmpClient {
 };
 
 static const char *client_refuse(const QmpCommand *command, void *userdata) {
-        QmpClient *client = userdata;
+        QmpPeer *client = userdata;
 
         return access_refuse(client->access, command->name);
 }
 
 static void client_answered(void *userdata) {
-        qmp_client_schedule(userdata);
+        qmp_peer_schedule(userdata);
 }
 
 static const QmpSessionOps client_session_ops = {
@@ -79,25 +79,25 @@ static const QmpSessionOps client_session_ops = {
         .answered = client_answered,
 };
 
-static void client_break(QmpClient *client) {
+static void client_break(QmpPeer *client) {
         client->broken = true;
-        qmp_client_schedule(client);
+        qmp_peer_schedule(client);
 }
 
 /* An idle queue takes any single message, so that none is too long to be sent at all. */
-static bool client_has_room(const QmpClient *client, size_t n) {
+static bool client_has_room(const QmpPeer *client, size_t n) {
         size_t length = buffer_length(&client->out);
 
         return length == 0 || length + n <= client->server->queue_bytes;
 }
 
-static bool client_can_take(const QmpClient *client) {
+static bool client_can_take(const QmpPeer *client) {
         return !client->broken && !qmp_session_is_busy(client->session) &&
                buffer_length(&client->out) < client->server->queue_bytes;
 }
 
 /* Returns how many bytes the session took. */
-static size_t client_feed(QmpClient *client, const char *data, size_t n) {
+static size_t client_feed(QmpPeer *client, const char *data, size_t n) {
         size_t used = 0, end = buffer_length(&client->out) + CLIENT_TURN_BYTES;
 
         while (used < n && client_can_take(client) && buffer_length(&client->out) < end) {
@@ -116,14 +116,14 @@ static size_t client_feed(QmpClient *client, const char *data, size_t n) {
         return used;
 }
 
-static void client_feed_rest(QmpClient *client) {
+static void client_feed_rest(QmpPeer *client) {
         if (buffer_length(&client->in) == 0)
                 return;
         buffer_consume(&client->in,
                        client_feed(client, buffer_content(&client->in), buffer_length(&client->in)));
 }
 
-static void client_read(QmpClient *client) {
+static void client_read(QmpPeer *client) {
         char *input = client->server->input;
         size_t used;
         ssize_t n;
@@ -143,7 +143,7 @@ static void client_read(QmpClient *client) {
                 client->broken = true;
 }
 
-static void client_flush(QmpClient *client) {
+static void client_flush(QmpPeer *client) {
         size_t length = buffer_length(&client->out);
         ssize_t n;
 
@@ -162,25 +162,24 @@ static void client_flush(QmpClient *client) {
 }
 
 /* The queue is empty: time to tell what was dropped, and to go on with a replay. */
-static void client_catch_up(QmpClient *client) {
+static void client_catch_up(QmpPeer *client) {
         if (client->broken || buffer_length(&client->out) > 0)
                 return;
         if (client->lost_first > 0 &&
-            qmp_client_put_lost(client, client->lost_first, client->lost_last, client->lost_reason) ==
-                    0)
+            qmp_peer_put_lost(client, client->lost_first, client->lost_last, client->lost_reason) == 0)
                 client->lost_first = client->lost_last = 0;
         if (client->replay && replay_continue(client->replay) < 0)
                 client->broken = true;
 }
 
-static bool client_is_over(const QmpClient *client) {
+static bool client_is_over(const QmpPeer *client) {
         if (client->broken)
                 return true;
         return client->ended && !client->replay && !qmp_session_is_busy(client->session) &&
                buffer_length(&client->in) == 0 && buffer_length(&client->out) == 0;
 }
 
-static int client_poll(QmpClient *client) {
+static int client_poll(QmpPeer *client) {
         bool idle = buffer_length(&client->in) == 0 && client_can_take(client);
         uint32_t events = 0;
 
@@ -195,7 +194,7 @@ static int client_poll(QmpClient *client) {
         return sd_event_source_set_io_events(client->source, events);
 }
 
-void qmp_client_turn(QmpClient *client) {
+void qmp_peer_turn(QmpPeer *client) {
         list_remove(&client->ready);
         client_feed_rest(client);
         client_flush(client);
@@ -203,17 +202,17 @@ void qmp_client_turn(QmpClient *client) {
         client_flush(client);
 
         if (client_is_over(client) || client_poll(client) < 0) {
-                qmp_client_free(client);
+                qmp_peer_free(client);
                 return;
         }
         /* stopped by the bound of a turn, not by anything that will call again */
         if (!client->blocked && (buffer_length(&client->out) > 0 ||
                                  (buffer_length(&client->in) > 0 && client_can_take(client))))
-                qmp_client_schedule(client);
+                qmp_peer_schedule(client);
 }
 
 static int client_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        QmpClient *client = userdata;
+        QmpPeer *client = userdata;
         bool can_read = !client->ended && buffer_length(&client->in) == 0 && client_can_take(client);
 
         if (revents & EPOLLOUT)
@@ -225,12 +224,12 @@ static int client_dispatch(sd_event_source *source, int fd, uint32_t revents, vo
         /* Gone, and nothing to be read any more: nobody waits for what is under way. */
         if ((revents & (EPOLLHUP | EPOLLERR)) && (!can_read || client->ended))
                 client->broken = true;
-        qmp_client_turn(client);
+        qmp_peer_turn(client);
         return 0;
 }
 
-int qmp_client_new(QmpClient **ret, QmpEndpoint *endpoint, int fd, uid_t uid, Access access) {
-        QmpClient *client;
+int qmp_peer_new(QmpPeer **ret, QmpEndpoint *endpoint, int fd, uid_t uid, Access access) {
+        QmpPeer *client;
         int r;
 
         client = malloc(sizeof(*client));
@@ -239,7 +238,7 @@ int qmp_client_new(QmpClient **ret, QmpEndpoint *endpoint, int fd, uid_t uid, Ac
                 qmp_server_dismiss(endpoint->server, uid);
                 return -ENOMEM;
         }
-        *client = (QmpClient){
+        *client = (QmpPeer){
                 .server = endpoint->server,
                 .endpoint = endpoint,
                 .fd = fd,
@@ -257,7 +256,7 @@ int qmp_client_new(QmpClient **ret, QmpEndpoint *endpoint, int fd, uid_t uid, Ac
                 r = sd_event_add_io(
                         client->server->event, &client->source, fd, EPOLLIN, client_dispatch, client);
         if (r < 0) {
-                qmp_client_free(client);
+                qmp_peer_free(client);
                 return r;
         }
         list_append(&endpoint->clients, &client->link);
@@ -265,7 +264,7 @@ int qmp_client_new(QmpClient **ret, QmpEndpoint *endpoint, int fd, uid_t uid, Ac
         return 0;
 }
 
-QmpClient *qmp_client_free(QmpClient *client) {
+QmpPeer *qmp_peer_free(QmpPeer *client) {
         if (!client)
                 return NULL;
         list_remove(&client->link);
@@ -281,22 +280,22 @@ QmpClient *qmp_client_free(QmpClient *client) {
         return NULL;
 }
 
-QmpClient *qmp_client_from_endpoint_link(List *link) {
-        return list_entry(link, QmpClient, link);
+QmpPeer *qmp_peer_from_endpoint_link(List *link) {
+        return list_entry(link, QmpPeer, link);
 }
 
-QmpClient *qmp_client_from_ready_link(List *link) {
-        return list_entry(link, QmpClient, ready);
+QmpPeer *qmp_peer_from_ready_link(List *link) {
+        return list_entry(link, QmpPeer, ready);
 }
 
-void qmp_client_hang_up(QmpClient *client) {
+void qmp_peer_hang_up(QmpPeer *client) {
         client_flush(client);
         list_remove(&client->link);
         client->endpoint = NULL;
         client_break(client);
 }
 
-void qmp_client_send_event(QmpClient *client, uint64_t seq, const char *text, size_t n) {
+void qmp_peer_send_event(QmpPeer *client, uint64_t seq, const char *text, size_t n) {
         bool waits = client->blocked;
 
         if (!qmp_session_is_negotiated(client->session) || client->replay || client->broken)
@@ -304,16 +303,16 @@ void qmp_client_send_event(QmpClient *client, uint64_t seq, const char *text, si
         /* After a loss nothing is queued before the client knows of it: the range is without holes. */
         if (client->lost_first > 0 || !client_has_room(client, n) ||
             buffer_append(&client->out, text, n) < 0) {
-                qmp_client_lose_event(client, seq, REPLAY_LOST_SLOW_CLIENT);
+                qmp_peer_lose_event(client, seq, REPLAY_LOST_SLOW_CLIENT);
                 return;
         }
         if (buffer_length(&client->out) >= CLIENT_BURST_BYTES)
                 client_flush(client);
         if (!waits)
-                qmp_client_schedule(client);
+                qmp_peer_schedule(client);
 }
 
-void qmp_client_lose_event(QmpClient *client, uint64_t seq, const char *reason) {
+void qmp_peer_lose_event(QmpPeer *client, uint64_t seq, const char *reason) {
         if (!qmp_session_is_negotiated(client->session) || client->replay || client->broken)
                 return;
         if (client->lost_first == 0) {
@@ -326,10 +325,10 @@ void qmp_client_lose_event(QmpClient *client, uint64_t seq, const char *reason) 
         if (seq > client->lost_last)
                 client->lost_last = seq;
         if (!client->blocked)
-                qmp_client_schedule(client);
+                qmp_peer_schedule(client);
 }
 
-int qmp_client_replay(QmpClient *client, uint64_t after) {
+int qmp_peer_replay(QmpPeer *client, uint64_t after) {
         Replay *replay = NULL;
         int r;
 
@@ -343,19 +342,19 @@ int qmp_client_replay(QmpClient *client, uint64_t after) {
         /* What it missed is about to be replayed. */
         if (client->lost_first > after)
                 client->lost_first = client->lost_last = 0;
-        qmp_client_schedule(client);
+        qmp_peer_schedule(client);
         return 0;
 }
 
-QmpServer *qmp_client_get_server(const QmpClient *client) {
+QmpServer *qmp_peer_get_server(const QmpPeer *client) {
         return client->server;
 }
 
-QmpEndpoint *qmp_client_get_endpoint(const QmpClient *client) {
+QmpEndpoint *qmp_peer_get_endpoint(const QmpPeer *client) {
         return client->endpoint;
 }
 
-int qmp_client_put_logged(QmpClient *client, const char *text, size_t n) {
+int qmp_peer_put_logged(QmpPeer *client, const char *text, size_t n) {
         if (!client_has_room(client, n + 2))
                 return QMP_CLIENT_E_FULL;
         if (buffer_append(&client->out, text, n) < 0 || buffer_append(&client->out, "\r\n", 2) < 0)
@@ -382,7 +381,7 @@ static int client_write_lost(Buffer *out, uint64_t first, uint64_t last, const c
                                (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000);
 }
 
-int qmp_client_put_lost(QmpClient *client, uint64_t first, uint64_t last, const char *reason) {
+int qmp_peer_put_lost(QmpPeer *client, uint64_t first, uint64_t last, const char *reason) {
         _cleanup_(buffer_deinit) Buffer line = BUFFER_NULL;
         int r;
 
@@ -396,11 +395,11 @@ int qmp_client_put_lost(QmpClient *client, uint64_t first, uint64_t last, const 
         return r;
 }
 
-void qmp_client_end_replay(QmpClient *client) {
+void qmp_peer_end_replay(QmpPeer *client) {
         client->replay = replay_free(client->replay);
 }
 
-void qmp_client_schedule(QmpClient *client) {
+void qmp_peer_schedule(QmpPeer *client) {
         if (!list_is_empty(&client->ready))
                 return;
         list_append(&client->server->ready, &client->ready);

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The one difficulty is to leave the record, at every instant a crash may come, such that whoever
+ * returns can tell what was done (policy/watch-resume.c). So a command is sent only when the word
+ * for it is down: "intent" before the first, "reset" between system_reset and cont. An answer that
+ * never comes because the connection ended is no result: the action is left as it stands in the
+ * record, and taken up when the machine is attached again, or ends with its run.
+ */
+#include "daemon/act/act.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct ActAction ActAction;
+
+struct Act {
+        sd_event *event;
+        Machines *machines;
+        ActOps ops;
+        void *userdata;
+        List actions;
+        uint64_t recorded; /* highest write known to be down */
+};
+
+/* One action under way. */
+struct ActAction {
+        Act *act;
+        List link;
+        char *machine;
+        uint64_t incident;
+        Plan plan;
+        size_t next;     /* of plan.steps */
+        bool nmi;        /* never repeated, so never sent without its record */
+        bool fresh;      /* nothing has been written for it yet */
+        uint64_t awaits; /* write that must be down before the next command; 0: none */
+        sd_event_source *timer;
+};
+
+static const struct {
+        BackendVerb verb;
+        const char *command;
+} act_commands[_PLAN_STEP_MAX] = {
+        [PLAN_STOP] = { BACKEND_STOP, "stop" },
+        [PLAN_SYSTEM_RESET] = { BACKEND_SYSTEM_RESET, "system_reset" },
+        [PLAN_CONT] = { BACKEND_CONT, "cont" },
+        [PLAN_SYSTEM_POWERDOWN] = { BACKEND_SYSTEM_POWERDOWN, "system_powerdown" },
+        [PLAN_QUIT] = { BACKEND_QUIT, "quit" },
+        [PLAN_INJECT_NMI] = { BACKEND_INJECT_NMI, "inject-nmi" },
+};
+
+int act_new(Act **ret, sd_event *event, Machines *machines, const ActOps *ops, void *userdata) {
+        Act *act;
+
+        act = calloc(1, sizeof(*act));
+        if (!act)
+                return -ENOMEM;
+        act->event = sd_event_ref(event);
+        act->machines = machines;
+        act->ops = *ops;
+        act->userdata = userdata;
+        list_init(&act->actions);
+        *ret = act;
+        return 0;
+}
+
+static void act_action_free(ActAction *action) {
+        list_remove(&action->link);
+        sd_event_source_disable_unref(action->timer);
+        free(action->machine);
+        free(action);
+}
+
+Act *act_free(Act *act) {
+        if (!act)
+                return NULL;
+        list_foreach_safe(i, n, &act->actions)
+                act_action_free(list_entry(i, ActAction, link));
+        sd_event_unref(act->event);
+        free(act);
+        return NULL;
+}
+
+static uint64_t act_step(ActAction *action, const char *what, const char *error, const char *text) {
+        Act *act = action->act;
+
+        return act->ops.step(action->machine, action->incident, what, error, text, act->userdata);
+}
+
+static void act_end(ActAction *action, IncidentOutcome outcome) {
+        Act *act = action->act;
+        _cleanup_free_ char *machine = TAKE_PTR(action->machine);
+        uint64_t incident = action->incident;
+
+        act_action_free(action);
+        act->ops.end(machine, incident, outcome, act->userdata);
+}
+
+static void act_advance(ActAction *action);
+
+/* The next step waits until the write is down, but not for ever. */
+static void act_wait(ActAction *action, uint64_t write) {
+        int r;
+
+        action->awaits = write;
+        if (action->act->recorded >= write) {
+                action->awaits = 0;
+                r = sd_event_source_set_time_relative(action->timer, 0);
+        } else {
+                r = sd_event_source_set_time_relative(action->timer, ACT_RECORD_US);
+        }
+        if (r >= 0)
+                r = sd_event_source_set_enabled(action->timer, SD_EVENT_ONESHOT);
+        if (r < 0) {
+                (void) act_step(action, "note", strerror(-r), "no timer could be had");
+                act_end(action, INCIDENT_OUTCOME_FAILED);
+        }
+}
+
+static ActAction *act_find(Act *act, uint64_t incident) {
+        list_foreach(i, &act->actions) {
+                ActAction *action = list_entry(i, ActAction, link);
+
+                if (action->incident == incident)
+                        return action;
+        }
+        return NULL;
+}
+
+/* What a done() needs: the action may have been forgotten while QEMU worked. */
+typedef struct ActCommand {
+        Act *act;
+        uint64_t incident;
+} ActCommand;
+
+/* What is left to do when a command was refused: at last, the machine shall stand still. */
+static void act_fall_back(ActAction *action) {
+        PlanStep refused = action->plan.steps[action->next];
+
+        if (refused == PLAN_STOP || refused == PLAN_CONT) {
+                act_end(action, INCIDENT_OUTCOME_FAILED);
+                return;
+        }
+        action->plan = (Plan){ { PLAN_STOP }, 1 };
+        action->next = 0;
+        act_wait(action, act_step(action, "note", NULL, "falls back: pause"));
+}
+
+static void act_answered(int r, json_object *ret, const char *error, void *userdata) {
+        _cleanup_free_ ActCommand *command = userdata;
+        ActAction *action = act_find(command->act, command->incident);
+        PlanStep step;
+        uint64_t write;
+
+        if (!action)
+                return;
+        step = action->plan.steps[action->next];
+        if (r == -ENOTCONN) {
+                (void) act_step(action, "note", error, "the connection ended before an answer");
+                act_action_free(action);
+                return;
+        }
+        if (r < 0) {
+                (void) act_step(action,
+                                act_commands[step].command,
+                                error ? error : strerror(-r),
+                                "refused");
+                act_fall_back(action);
+                return;
+        }
+
+        if (step == PLAN_SYSTEM_RESET)
+                write = act_step(action, "reset", NULL, "system_reset answered");
+        else
+                write = act_step(action, act_commands[step].command, NULL, "answered");
+        action->next++;
+        act_wait(action, write);
+}
+
+static void act_send(ActAction *action) {
+        PlanStep step = action->plan.steps[action->next];
+        ActCommand *command;
+        int r;
+
+        command = malloc(sizeof(*command));
+        if (!command) {
+                act_end(action, INCIDENT_OUTCOME_FAILED);
+                return;
+        }
+        *command = (ActCommand){ action->act, action->incident };
+        r = machines_command(action->act->machines,
+                             action->machine,
+                             act_commands[step].verb,
+                             NULL,
+                             -1,
+                             ACT_ANSWER_US,
+                             act_answered,
+                             command);
+        if (r >= 0)
+                return;
+        free(command);
+        (void) act_step(action, act_commands[step].command, strerror(-r), "could not be sent");
+        if (r == -ENOTCONN || r == -ESRCH)
+                act_action_free(action);
+        else
+                act_end(action, INCIDENT_OUTCOME_FAILED);
+}
+
+static void act_advance(ActAction *action) {
+        char text[64];
+
+        if (action->fresh) {
+                action->fresh = false;
+                if (action->plan.n_steps > 0) {
+                        const char *command = act_commands[action->plan.steps[0]].command;
+
+                        (void) snprintf(text, sizeof(text), "about to send %s", command);
+                        act_wait(action, act_step(action, "intent", NULL, text));
+                        return;
+                }
+        }
+        if (action->next < action->plan.n_steps)
+                act_send(action);
+        else
+                act_end(action, INCIDENT_OUTCOME_DONE);
+}
+
+static int act_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        ActAction *action = userdata;
+
+        if (action->awaits > 0) {
+                action->awaits = 0;
+                if (action->nmi && action->next < action->plan.n_steps &&
+                    action->plan.steps[action->next] == PLAN_INJECT_NMI) {
+                        (void) act_step(
+                                action,
+                                "note",
+                                NULL,
+                                "the record is not down: what can't be told afterwards is not sent");
+                        act_end(action, INCIDENT_OUTCOME_FAILED);
+                        return 0;
+                }
+                (void) act_step(action, "note", NULL, "went ahead before the record was down");
+        }
+        act_advance(action);
+        return 0;
+}
+
+int act_begin(Act *act, const WatchMachine *machine, const IncidentInfo *incident, ActPoint from) {
+        ActAction *action;
+        int r;
+
+        action = calloc(1, sizeof(*action));
+        if (!action)
+                return -ENOMEM;
+        action->act = act;
+        action->incident = incident->id;
+        action->plan = plan_make(incident->kind, incident->decision->action, machine->running, from);
+        action->nmi = incident->decision->action == ACTION_INJECT_NMI;
+        action->fresh = true;
+        list_append(&act->actions, &action->link);
+        action->machine = strdup(machine->name);
+        /* Begun from the loop: whoever decided is not called back before it has ended its own work. */
+        r = !action->machine
+                    ? -ENOMEM
+                    : sd_event_add_time_relative(
+                              act->event, &action->timer, CLOCK_MONOTONIC, 0, 1, act_on_timer, action);
+        if (r < 0)
+                act_action_free(action);
+        return r < 0 ? r : 0;
+}
+
+void act_recorded(Act *act, uint64_t write, int r) {
+        if (write > act->recorded)
+                act->recorded = write;
+        list_foreach_safe(i, n, &act->actions) {
+                ActAction *action = list_entry(i, ActAction, link);
+
+                if (action->awaits == 0 || action->awaits > write)
+                        continue;
+                action->awaits = 0;
+                (void) sd_event_source_set_enabled(action->timer, SD_EVENT_OFF);
+                if (r < 0)
+                        (void) act_step(action, "note", strerror(-r), "the record could not be kept");
+                act_advance(action);
+        }
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * tocsind put together: sources and backends on one side, the watch in the middle, the QMP server,
+ * the store and the actions on the other. This is the only place that knows them all.
+ */
+#include <systemd/sd-event.h>
+
+#include "daemon/act/act.h"
+#include "daemon/config/config.h"
+#include "daemon/kernel/kernel-client.h"
+#include "daemon/machine/machines.h"
+#include "daemon/qmp/server.h"
+#include "daemon/store/store.h"
+#include "policy/watch.h"
+
+typedef struct Daemon Daemon;
+
+struct Daemon {
+        sd_event *event;
+        const char *config_file; /* --config, or NULL */
+        Config *config;
+        int lock_fd; /* of the runtime folder */
+        uint64_t started_us;
+        Store *store;
+        QmpServer *server;
+        QmpEndpoint *control;
+        KernelClient *kernel;
+        Machines *machines;
+        Watch *watch;
+        Act *act;
+        sd_event_source *deadline;
+        uint64_t deadline_us;
+        uint64_t writes;       /* records handed to the store so far */
+        json_object *problems; /* subject -> sentence */
+        unsigned tells;        /* set-actions under way */
+        bool stopping;
+};
+
+/* Everything up to the loop. What is wrong has been reported when it fails. */
+int daemon_new(Daemon **ret, const char *config_file);
+Daemon *daemon_free(Daemon *daemon);
+DEFINE_CLEANUP(Daemon *, daemon_free);
+
+Moment daemon_now(const Daemon *daemon);
+/* After any call into the watch: the timer follows its deadline. */
+void daemon_arm(Daemon *daemon);

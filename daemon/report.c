@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A line may carry what a guest or a peer said, so it is escaped whole: nobody shall write two
+ * lines, or move a terminal's cursor, through our log. Writing to stderr may block on a reader that
+ * does not read; under systemd that is the journal, which does.
+ */
+#include "daemon/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A line longer than this is cut; the journal's own limit is 48 KiB. */
+#define REPORT_LINE_MAX 2048
+
+static int report_level = LOG_INFO;
+
+void report_set_level(int level) {
+        report_level = level;
+}
+
+static size_t report_escape(const char *text, char *out, size_t size) {
+        size_t n = 0;
+
+        for (const unsigned char *p = (const unsigned char *) text; *p && n + 5 < size; p++) {
+                if (*p >= 0x20 && *p < 0x7f)
+                        out[n++] = (char) *p;
+                else
+                        n += (size_t) snprintf(out + n, size - n, "\\x%02x", *p);
+        }
+        out[n] = '\0';
+        return n;
+}
+
+void report(int level, const char *subject, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        char line[REPORT_LINE_MAX], prefix[8] = "";
+        va_list ap;
+        int r;
+
+        if (level > report_level)
+                return;
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                text = NULL;
+                return;
+        }
+        /* systemd sets it for services whose stderr is the journal's socket */
+        if (getenv("JOURNAL_STREAM"))
+                (void) snprintf(prefix, sizeof(prefix), "<%d>", level);
+        (void) report_escape(text, line, sizeof(line));
+        if (subject)
+                (void) fprintf(stderr, "%stocsind: %s: %s\n", prefix, subject, line);
+        else
+                (void) fprintf(stderr, "%stocsind: %s\n", prefix, line);
+}
