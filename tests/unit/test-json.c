@@ -2,7 +2,6 @@
 /* QMP's dialect of JSON. What is expected was answered by a QEMU 7.2; tests/qemu/qmp-differential.py
  * asks the installed one again. */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 
 #include "policy/qapi/json.h"
