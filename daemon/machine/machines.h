@@ -14,16 +14,16 @@ typedef struct Machines Machines;
 /* The short list of what our QMP client may ever send besides the negotiation and identity. */
 typedef enum BackendVerb {
         BACKEND_QUERY_STATUS,
-        BACKEND_CRASH_INFO,  /* crash-information of every CPU; answer: the first one, or null */
-        BACKEND_SET_ACTION,  /* arguments as set-action's; split for QEMU before 6.0 */
+        BACKEND_CRASH_INFO, /* crash-information of every CPU; answer: the first one, or null */
+        BACKEND_SET_ACTION, /* arguments as set-action's; split for QEMU before 6.0 */
         BACKEND_SYSTEM_RESET,
         BACKEND_CONT,
         BACKEND_STOP,
         BACKEND_QUIT,
         BACKEND_SYSTEM_POWERDOWN,
         BACKEND_INJECT_NMI,
-        BACKEND_GETFD,       /* with a descriptor; arguments {"fdname"} */
-        BACKEND_DUMP,        /* dump-guest-memory, arguments as QEMU's */
+        BACKEND_GETFD, /* with a descriptor; arguments {"fdname"} */
+        BACKEND_DUMP,  /* dump-guest-memory, arguments as QEMU's */
         BACKEND_QUERY_DUMP,
         _BACKEND_VERB_MAX,
 } BackendVerb;
@@ -51,19 +51,28 @@ typedef struct MachinesConfig {
         const char *runtime_dir;
         const MachinePath *paths;
         size_t n_paths;
-        char *const *globs; /* [discover] qmp-glob=, NULL-terminated */
-        char *const *attach_users;   /* who may call attach.sock; NULL-terminated */
-        uint64_t heartbeat_us;  /* ask a silent backend; 0: never */
-        uint64_t silent_us;     /* no answer for so long: OBSERVATION_SILENT */
+        char *const *globs;        /* [discover] qmp-glob=, NULL-terminated */
+        char *const *attach_users; /* who may call attach.sock; NULL-terminated */
+        uint64_t heartbeat_us;     /* ask a silent backend; 0: never */
+        uint64_t silent_us;        /* no answer for so long: OBSERVATION_SILENT */
 } MachinesConfig;
 
 struct KernelClient;
 
-int machines_new(Machines **ret, sd_event *event, struct KernelClient *kernel, const MachinesOps *ops,
+int machines_new(Machines **ret,
+                 sd_event *event,
+                 struct KernelClient *kernel,
+                 const MachinesOps *ops,
                  void *userdata);
 Machines *machines_free(Machines *machines);
 /* At start and at each reload; connections that the new configuration still names are kept. */
 int machines_configure(Machines *machines, const MachinesConfig *config);
 /* `fd` is sent along with GETFD (borrowed), else -1. Returns 0 when done() will be called. */
-int machines_command(Machines *machines, const char *machine, BackendVerb verb, json_object *arguments,
-                     int fd, uint64_t deadline_us, BackendDone done, void *userdata);
+int machines_command(Machines *machines,
+                     const char *machine,
+                     BackendVerb verb,
+                     json_object *arguments,
+                     int fd,
+                     uint64_t deadline_us,
+                     BackendDone done,
+                     void *userdata);
