@@ -426,7 +426,8 @@ static void daemon_bury(WatchMachine *machine, void *userdata) {
                           .time_us = now.real_us,
                           .text = "its process ended while tocsind was away" };
 
-        if (machine->run && machine->ended_us == 0 && !daemon_run_lives(machine->run))
+        if (machine->backend != BACKEND_TYPE_HOST && machine->run && machine->ended_us == 0 &&
+            !daemon_run_lives(machine->run))
                 watch_observe(daemon->watch, &o, now);
 }
 

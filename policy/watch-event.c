@@ -107,32 +107,39 @@ static const char *watch_get_reason(json_object *data) {
         return json_object_get_string(reason);
 }
 
+/* A RESET is the newest incident's that is not held: the first reset after a decision is held may be
+ * the guest helping itself, and is looked at by watch_cancel(). */
+static Incident *watch_find_resetting(WatchMachine *m) {
+        for (List *i = m->incidents.prev; i != &m->incidents; i = i->prev) {
+                Incident *incident = list_entry(i, Incident, link);
+
+                if (incident->info->status != INCIDENT_STATUS_HELD)
+                        return incident;
+        }
+        return NULL;
+}
+
 static void watch_on_reset(WatchMachine *m, const Observation *o, Moment now) {
-        bool ours = watch_is_acting(m);
+        Incident *incident = watch_find_resetting(m);
 
         watch_announce_event(m, o->event, o->data, o->time_us, false);
         if (!m->running && m->state_known)
                 watch_set_state(m, RUN_STATE_PRELAUNCH, now);
-        list_foreach_safe(i, n, &m->incidents) {
-                Incident *incident = list_entry(i, Incident, link);
-                IncidentInfo *info = incident->info;
-
-                if (info->status == INCIDENT_STATUS_HELD)
-                        continue; /* the first RESET after a decision is held may be the cancelling one */
-                info->has_resets = true;
-                info->resets++;
-                watch_lost(m->watch,
-                           incident_add_step(incident,
-                                             o->time_us,
-                                             o->event,
-                                             NULL,
-                                             "reset (%s)",
-                                             watch_get_reason(o->data)));
-                if (incident->settle_us != USEC_INFINITY)
-                        incident->settle_us = now.boot_us + WATCH_SETTLE_US;
-                if (!ours && incident->stopped && incident->acts)
-                        watch_close(m, incident, INCIDENT_OUTCOME_OVERTAKEN, now);
-        }
+        if (!incident)
+                return;
+        incident->info->has_resets = true;
+        incident->info->resets++;
+        watch_lost(m->watch,
+                   incident_add_step(incident,
+                                     o->time_us,
+                                     o->event,
+                                     NULL,
+                                     "reset (%s)",
+                                     watch_get_reason(o->data)));
+        if (incident->settle_us != USEC_INFINITY)
+                incident->settle_us = now.boot_us + WATCH_SETTLE_US;
+        if (incident->stopped && incident->acts && !watch_is_acting(m))
+                watch_close(m, incident, INCIDENT_OUTCOME_OVERTAKEN, now);
 }
 
 static void watch_on_shutdown(WatchMachine *m, const Observation *o, Moment now) {
