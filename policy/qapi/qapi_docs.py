@@ -135,18 +135,14 @@ class Reference:
         self.writer.paragraph('All of them speak QMP. Behind each command and event below stands '
                               'of which part it is:')
         for profile in PROFILES:
-            parts = [f'commands of {self.join(profile.commands)}',
-                     f'events of {self.join(profile.events)}']
+            parts = [f'commands of {", ".join(profile.commands)}',
+                     f'events of {", ".join(profile.events)}']
             if profile.every_machine:
                 parts.append('each event has three members more: @machine, whose it is, @seq, its '
                              'number in the event log, and, where it is true, @synthetic: tocsin '
                              'made it, since the VMM could not. EVENTS_LOST has none of them')
             self.writer.term(profile.socket, '', '; '.join(parts) + '.')
         self.writer.end_list()
-
-    @staticmethod
-    def join(modules):
-        return ', '.join(modules)
 
     def type_name(self, type_):
         if isinstance(type_, Array):

@@ -313,7 +313,7 @@ class Schema:
 
     @staticmethod
     def _check_unique(struct):
-        """Also of what the names become in C, where a-b and a_b are one."""
+        """A base and what is added to it may not have a member in common."""
         seen = set()
         for member in struct.members:
             if member.name in seen:
