@@ -20,6 +20,8 @@
 /* 10,000 [guest] sections with a dozen keys each. */
 #define CONFIG_FILE_MAX (4 * 1024 * 1024)
 #define CONFIG_LINE_MAX 4096
+/* Keys of one section; libini_config compares each with all before it. */
+#define CONFIG_SECTION_LINES_MAX 500
 /* libini_config's limit for the name of anything. */
 #define CONFIG_NAME_MAX 1023
 
@@ -29,7 +31,8 @@ typedef struct ConfigReader {
         ConfigErrors *errors;
         ConfigPlace place; /* of the line that is read */
         ConfigSection section;
-        bool open;     /* there is a section */
+        bool open; /* there is a section */
+        unsigned n_lines;
         bool nameless; /* but its name can't be read, or it is missing: values are dropped */
         Buffer body;
 } ConfigReader;
@@ -144,6 +147,7 @@ static int config_reader_open(ConfigReader *reader, char *name) {
                 return r;
         }
         reader->nameless = !name;
+        reader->n_lines = 0;
         reader->section = (ConfigSection){
                 .name = name ?: strdup("?"),
                 .file = reader->place.file,
@@ -169,6 +173,18 @@ static int config_reader_begin(ConfigReader *reader, const char *line, size_t n)
                                       n < 100 ? (int) n : 100,
                                       line);
         return r < 0 ? r : config_reader_open(reader, name);
+}
+
+static int config_reader_overflow(ConfigReader *reader) {
+        int r;
+
+        r = config_errors_add(reader->errors,
+                              reader->place,
+                              "expected at most %d keys in a section; what follows, up to the next "
+                              "section, is left out",
+                              CONFIG_SECTION_LINES_MAX);
+        reader->section.broken = true;
+        return r < 0 ? r : config_reader_open(reader, NULL);
 }
 
 static int config_reader_line(ConfigReader *reader, const char *line, size_t n) {
@@ -197,8 +213,12 @@ static int config_reader_line(ConfigReader *reader, const char *line, size_t n) 
         }
         if (heading || (!reader->open && n > 0 && line[0] != '#' && line[0] != ';'))
                 return config_reader_begin(reader, line, n);
-        if (!reader->open)
+        if (!reader->open || reader->nameless)
                 return 0;
+        if (n > 0 && (line[0] == '#' || line[0] == ';'))
+                n = 0;
+        if (n > 0 && reader->n_lines++ == CONFIG_SECTION_LINES_MAX)
+                return config_reader_overflow(reader);
         r = buffer_append(&reader->body, line, n);
         return r < 0 ? r : buffer_append_char(&reader->body, '\n');
 }
@@ -233,7 +253,7 @@ int config_tree_add_text(ConfigTree *tree,
         if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
                 text += 3; /* some editors mark UTF-8 */
 
-        for (; r >= 0 && text < end; text = newline + 1) {
+        for (; r >= 0 && text < end; text = newline < end ? newline + 1 : end) {
                 newline = memchr(text, '\n', (size_t) (end - text)) ?: end;
                 reader.place.line++;
                 r = config_reader_line(&reader, text, (size_t) (newline - text));

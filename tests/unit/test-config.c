@@ -264,7 +264,7 @@ static void test_broken_lines(void) {
 }
 
 static void test_limits(void) {
-        _cleanup_(loaded_deinit) Loaded nul = {}, longest = {}, many = {};
+        _cleanup_(loaded_deinit) Loaded nul = {}, longest = {}, many = {}, full = {};
         _cleanup_(buffer_deinit) Buffer text = BUFFER_NULL;
 
         load_bytes(&nul, "[daemon]\ndry-run=yes\0\n", 22, false);
@@ -284,6 +284,16 @@ static void test_limits(void) {
         CU_ASSERT_EQUAL(many.errors.n_items, CONFIG_ERRORS_MAX + 1);
         CU_ASSERT_STRING_EQUAL(many.errors.items[CONFIG_ERRORS_MAX].text,
                                "f: too many errors, the others are not shown");
+        buffer_deinit(&text);
+
+        CU_ASSERT_EQUAL(buffer_append_string(&text, "[colour]\n"), 0);
+        for (unsigned i = 0; i < 600; i++)
+                CU_ASSERT_EQUAL(buffer_printf(&text, "# a comment does not count\nk%u=\n", i), 0);
+        load_bytes(&full, buffer_content(&text), buffer_length(&text), false);
+        CU_ASSERT_STRING_EQUAL(full.said,
+                               "f:1003: expected at most 500 keys in a section; what follows, up "
+                               "to the next section, is left out\n"
+                               "warning: f:1: [colour]: unknown section");
 }
 
 static void test_defaults(void) {
