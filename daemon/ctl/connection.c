@@ -17,6 +17,7 @@
 
 #include "daemon/ctl/value.h"
 #include "policy/qapi/json.h"
+#include "policy/qapi/qmp-message.h"
 #include "policy/util/buffer.h"
 #include "policy/util/moment.h"
 
@@ -95,8 +96,24 @@ static int connection_dispatch_message(json_object *value, const char *error, vo
         return 1; /* stops the reading: one message at a time */
 }
 
-/* The next message in *ret, owned by the caller. */
-static int connection_read(Connection *connection, uint64_t deadline_us, int wake_fd, json_object **ret) {
+static int connection_sort(Connection *connection, json_object **ret, QmpMessage *ret_sorted) {
+        json_object *message = TAKE_PTR(connection->message);
+
+        if (qmp_message_parse(message, ret_sorted) < 0) {
+                json_object_put(message);
+                return connection_fail(connection, -EPROTO, ret_sorted->problem);
+        }
+        *ret = message;
+        return 0;
+}
+
+/* The next message in *ret, owned by the caller; *ret_sorted points into it. -ETIME and -EINTR leave
+ * the connection as it is. */
+static int connection_read(Connection *connection,
+                           uint64_t deadline_us,
+                           int wake_fd,
+                           json_object **ret,
+                           QmpMessage *ret_sorted) {
         for (;;) {
                 Buffer *in = &connection->in;
                 size_t used = 0;
@@ -107,10 +124,8 @@ static int connection_read(Connection *connection, uint64_t deadline_us, int wak
                 buffer_consume(in, r == 0 ? buffer_length(in) : used);
                 if (r < 0)
                         return connection_fail(connection, r, strerror(-r));
-                if (r > 0) {
-                        *ret = TAKE_PTR(connection->message);
-                        return 0;
-                }
+                if (r > 0)
+                        return connection_sort(connection, ret, ret_sorted);
 
                 r = connection_poll(connection, POLLIN, deadline_us, wake_fd);
                 if (r < 0)
@@ -191,16 +206,43 @@ static int connection_write_command(Connection *connection,
         return r < 0 ? connection_fail(connection, r, strerror(-r)) : 0;
 }
 
-/* An error as it stands in a reply, or in place of the greeting. */
-static void connection_read_error(json_object *reply, QapiError *error) {
-        json_object *e = value_get_object(reply, "error");
-        const char *name = value_get_word(e, "class");
+/* An answer other than an event: everything but an error is fine. */
+static int connection_judge(const QmpMessage *sorted, QapiError *error) {
         QapiErrorClass class = QAPI_ERROR_CLASS_GENERIC_ERROR;
 
+        if (sorted->type != QMP_MESSAGE_ERROR)
+                return 0;
         for (int c = 0; c < _QAPI_ERROR_CLASS_MAX; c++)
-                if (strcmp(qapi_error_class_to_string(c), name) == 0)
+                if (strcmp(qapi_error_class_to_string(c), sorted->class) == 0)
                         class = c;
-        (void) qapi_error_set(error, class, "%s", value_get_word(e, "desc"));
+        (void) qapi_error_set(error, class, "%s", sorted->desc);
+        return CONNECTION_E_REFUSED;
+}
+
+/* The next message that is no event; those are kept. Owned by the caller, also when refused. */
+static int connection_wait_answer(Connection *connection,
+                                  uint64_t deadline_us,
+                                  json_object **ret,
+                                  QmpMessage *ret_sorted) {
+        for (;;) {
+                json_object *message = NULL;
+                int r = connection_read(connection, deadline_us, -1, &message, ret_sorted);
+
+                if (r == -EINTR)
+                        continue;
+                if (r == -ETIME)
+                        return connection_fail(connection, r, "tocsind does not answer");
+                if (r < 0)
+                        return r;
+                if (ret_sorted->type != QMP_MESSAGE_EVENT) {
+                        *ret = message;
+                        return 0;
+                }
+                r = connection_keep_event(connection, message);
+                json_object_put(message);
+                if (r < 0)
+                        return r;
+        }
 }
 
 int connection_call(Connection *connection,
@@ -209,39 +251,21 @@ int connection_call(Connection *connection,
                     json_object **ret,
                     QapiError *error) {
         uint64_t deadline = connection_deadline(CONNECTION_DEADLINE_US);
+        json_object *message = NULL;
+        QmpMessage sorted;
         int r;
 
         r = connection_write_command(connection, command, arguments);
         if (r == 0)
                 r = connection_send(connection, deadline);
 
-        while (r == 0) {
-                json_object *message = NULL, *value = NULL;
-
-                r = connection_read(connection, deadline, -1, &message);
-                if (r == -EINTR) {
-                        r = 0;
-                        continue;
-                }
-                if (r == -ETIME)
-                        r = connection_fail(connection, r, "tocsind does not answer");
-                if (r < 0)
-                        break;
-                if (value_get_string(message, "event")) {
-                        r = connection_keep_event(connection, message);
-                        json_object_put(message);
-                        continue;
-                }
-                if (json_object_object_get_ex(message, "return", &value)) {
-                        if (ret)
-                                *ret = json_object_get(value);
-                } else {
-                        connection_read_error(message, error);
-                        r = CONNECTION_E_REFUSED;
-                }
-                json_object_put(message);
-                return r;
-        }
+        if (r == 0)
+                r = connection_wait_answer(connection, deadline, &message, &sorted);
+        if (r == 0)
+                r = connection_judge(&sorted, error);
+        if (r == 0 && ret)
+                *ret = json_object_get(sorted.data);
+        json_object_put(message);
         return r;
 }
 
@@ -257,15 +281,16 @@ int connection_wait_event(Connection *connection, uint64_t timeout_us, int wake_
         }
         for (;;) {
                 json_object *message = NULL;
+                QmpMessage sorted;
 
-                r = connection_read(connection, deadline, wake_fd, &message);
+                r = connection_read(connection, deadline, wake_fd, &message, &sorted);
                 if (r == -ETIME || r == -EINTR) {
                         *ret = NULL;
                         return 0;
                 }
                 if (r < 0)
                         return r;
-                if (value_get_string(message, "event")) {
+                if (sorted.type == QMP_MESSAGE_EVENT) {
                         *ret = message;
                         return 0;
                 }
@@ -275,12 +300,15 @@ int connection_wait_event(Connection *connection, uint64_t timeout_us, int wake_
 
 static int connection_connect(Connection *connection, const char *path) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
+        /* connecting waits as well, when many others do */
+        struct timeval patience = { .tv_sec = CONNECTION_DEADLINE_US / USEC_PER_SEC };
 
         if (strlen(path) >= sizeof(address.sun_path))
                 return connection_fail_errno(connection, path, ENAMETOOLONG);
         (void) stpcpy(address.sun_path, path);
         connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (connection->fd < 0 ||
+            setsockopt(connection->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
             connect(connection->fd, (struct sockaddr *) &address, sizeof(address)) < 0)
                 return connection_fail_errno(connection, path, errno);
         return 0;
@@ -290,18 +318,16 @@ static int connection_connect(Connection *connection, const char *path) {
 static int connection_negotiate(Connection *connection) {
         QapiError error = QAPI_ERROR_NULL;
         json_object *greeting = NULL;
+        QmpMessage sorted;
         int r;
 
-        r = connection_read(connection, connection_deadline(CONNECTION_DEADLINE_US), -1, &greeting);
-        if (r == -ETIME || r == -EINTR)
-                return connection_fail(connection, -ETIME, "tocsind says nothing");
+        r = connection_wait_answer(connection,
+                                   connection_deadline(CONNECTION_DEADLINE_US),
+                                   &greeting,
+                                   &sorted);
         if (r < 0)
                 return r;
-        if (value_get_object(greeting, "error")) {
-                connection_read_error(greeting, &error);
-                r = CONNECTION_E_REFUSED;
-        } else if (!value_get_object(greeting, "QMP"))
-                r = connection_fail(connection, -EPROTO, "no QMP server listens there");
+        r = connection_judge(&sorted, &error);
         json_object_put(greeting);
         if (r == 0)
                 r = connection_call(connection, "qmp_capabilities", NULL, NULL, &error);

@@ -52,6 +52,14 @@ static void report_add_title(Text *text, json_object *incident) {
                 text_printf(text, "%s   %*s\n", l, REPORT_WIDTH - 3 - (int) strlen(l), r);
 }
 
+/* Most often the last word is the reason, and need not be read twice. */
+static bool report_is_in_trail(json_object *trail, const char *reason) {
+        for (size_t i = 0; i < value_get_length(trail); i++)
+                if (strcmp(value_get_word(value_get_item(trail, i), "text"), reason) == 0)
+                        return true;
+        return false;
+}
+
 static void report_add_trail(Text *text, json_object *trail) {
         Table table = TABLE_INIT(4);
 
@@ -77,10 +85,15 @@ static void report_add_trail(Text *text, json_object *trail) {
 
 void report_add_decision(Text *text, json_object *decision, bool held) {
         json_object *evidence = value_get_array(decision, "evidence");
+        json_object *trail = value_get_array(decision, "trail");
+        const char *reason = value_get_word(decision, "reason");
         const char *would = value_get_string(decision, "would");
         uint64_t due = value_get_time(decision, "due");
 
-        text_printf(text, "  Decided  %s", value_get_word(decision, "action"));
+        text_printf(text,
+                    "  Decided  %s, by %s",
+                    value_get_word(decision, "action"),
+                    value_get_word(decision, "by"));
         for (size_t i = 0; i < value_get_length(evidence); i++) {
                 json_object *item = value_get_item(evidence, i);
 
@@ -91,16 +104,15 @@ void report_add_decision(Text *text, json_object *decision, bool held) {
         }
         if (would)
                 text_printf(text, "; enforce would have done %s", would);
-        text_printf(text,
-                    "\n    %s (%s)\n",
-                    value_get_word(decision, "reason"),
-                    value_get_word(decision, "by"));
+        text_add(text, "\n");
+        if (!report_is_in_trail(trail, reason))
+                text_printf(text, "    %s\n", reason);
         if (due > 0) {
                 text_add(text, held ? "    waits until " : "    was to wait until ");
                 text_add_time(text, due);
                 text_add(text, "\n");
         }
-        report_add_trail(text, value_get_array(decision, "trail"));
+        report_add_trail(text, trail);
 }
 
 static void report_add_steps(Text *text, json_object *steps) {

@@ -3,7 +3,7 @@
  * The configuration is tocsind's to read: its own program is run, so that what is checked is what
  * will be read.
  */
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,23 +12,29 @@
 
 #define VERB_PROGRAM "tocsind"
 
-/* The tocsind beside this tocsinctl, whether both are installed or just built; *ret must be freed. */
-static int verb_find_neighbour(char **ret) {
-        char self[4096];
+/* From the folder of this tocsinctl: where both are installed, and where both are built. */
+static const char *const verb_places[] = { "../sbin/" VERB_PROGRAM, "../" VERB_PROGRAM };
+
+/* Returns when there is none, else never. */
+static void verb_exec_neighbour(const char *what, const char *file) {
+        char self[PATH_MAX];
         ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
         char *slash;
 
         if (n < 0)
-                return -errno;
+                return;
         self[n] = '\0';
         slash = strrchr(self, '/');
-        if (!slash)
-                return -ENOENT;
-        return asprintf(ret, "%.*s/%s", (int) (slash - self), self, VERB_PROGRAM) < 0 ? -ENOMEM : 0;
+        for (size_t i = 0; slash && i < ELEMENTSOF(verb_places); i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (asprintf(&path, "%.*s/%s", (int) (slash - self), self, verb_places[i]) < 0)
+                        return;
+                (void) execl(path, VERB_PROGRAM, what, file ? "--config" : NULL, file, NULL);
+        }
 }
 
 int verb_config(Ctl *ctl, int argc, char **argv) {
-        _cleanup_free_ char *neighbour = NULL;
         const char *file = NULL, *what;
         const Option options[] = { { "config", 0, &file, NULL }, {} };
         int r = ctl_parse_options(ctl, options, &argc, argv, 1, 1);
@@ -42,8 +48,7 @@ int verb_config(Ctl *ctl, int argc, char **argv) {
         else
                 return ctl_fail_usage(ctl, "%s is neither check nor show", argv[0]);
 
-        if (verb_find_neighbour(&neighbour) == 0)
-                (void) execl(neighbour, VERB_PROGRAM, what, file ? "--config" : NULL, file, NULL);
+        verb_exec_neighbour(what, file);
         (void) execlp(VERB_PROGRAM, VERB_PROGRAM, what, file ? "--config" : NULL, file, NULL);
         perror("tocsinctl: " VERB_PROGRAM);
         return CTL_EXIT_FAILURE;

@@ -190,7 +190,8 @@ def incidents_are_filtered_shown_and_acknowledged(stage):
 @test
 def explain_past_and_made_up(stage):
     control = stage.enter(Control(stage.folder))
-    assert 'known bug (rule known)' in run(control, 'explain', '5')
+    text = run(control, 'explain', '5')
+    assert 'Decided  reset, by rule known\n    known bug\n' in text, text
     run(control, 'explain', '--machine', 'm', '--panic', 'hyper-v:0x9f,3')
     assert control.calls[-1] == ('explain', {'machine': 'm', 'kind': 'panic', 'info': {
         'type': 'hyper-v', 'arg1': 0x9f, 'arg2': 3, 'arg3': 0, 'arg4': 0, 'arg5': 0}})

@@ -56,8 +56,8 @@ static void test_report(void) {
                 "      4  0x0\n"
                 "      5  0x1\n"
                 "    run state: guest-panicked\n"
-                "  Decided  reset, after keeping registers, memory\n"
-                "    first of three (rule known-power-bug)\n"
+                "  Decided  reset, by rule known-power-bug, after keeping registers, memory\n"
+                "    first of three\n"
                 "    action-set       pause  panic=pause  web.conf:4\n"
                 "    plugin escalate         agreed       38 us\n"
                 "  Done\n"
@@ -81,8 +81,8 @@ static void test_report_held(void) {
                 "    PSW 0x0002000180000000 0x000000000010fdee\n"
                 "    repeated 3 times within its second\n"
                 "    it happened while tocsind was away\n"
-                "  Decided  none; enforce would have done reset\n"
-                "    it only looks (observe)\n"
+                "  Decided  none, by observe; enforce would have done reset\n"
+                "    it only looks\n"
                 "    waits until 2026-11-21 03:17:07.000 UTC\n"
                 "  Status  held\n");
 }
