@@ -227,15 +227,18 @@ static const struct {
         { ACTION_PAUSE, ABILITY_STOP, ACTION_NONE },
 };
 
-/* What nobody can do after the fact: only QEMU itself exits with a failure, only QEMU injects, and a page
- * goes offline only when its number is known. */
-static bool engine_is_late(const IncidentInfo *incident, Action action, Action *ret_next) {
+/* What nobody can do after the fact: only QEMU itself exits with a failure; where it has dealt with a
+ * memory failure its action stands; and a page goes offline only when its number is known. */
+static bool engine_is_late(const IncidentInfo *incident,
+                           Action action,
+                           Action backend,
+                           Action *ret_next) {
         if (action == ACTION_EXIT_FAILURE)
                 *ret_next = ACTION_SHUTDOWN;
         else if (incident->kind == INCIDENT_KIND_MEMORY_FAILURE &&
-                 (action == ACTION_INJECT || action == ACTION_SOFT_OFFLINE ||
-                  action == ACTION_HARD_OFFLINE))
-                *ret_next = ACTION_IGNORE;
+                 (action == ACTION_IGNORE || action == ACTION_INJECT ||
+                  action == ACTION_SOFT_OFFLINE || action == ACTION_HARD_OFFLINE))
+                *ret_next = backend;
         else
                 return false;
         return true;
@@ -250,7 +253,7 @@ static int engine_clamp(const EngineMachine *machine,
 
         if (!d->acts || d->action == backend)
                 return 0;
-        if (engine_is_late(incident, d->action, &next)) {
+        if (engine_is_late(incident, d->action, backend, &next)) {
                 r = decision_info_say(d->info,
                                       "clamp",
                                       (int) next,

@@ -21,6 +21,7 @@ struct Incident {
 
         Action backend;   /* what the backend did by itself */
         bool acts;        /* tocsin is to act, or does */
+        bool unadopted;   /* found in a run never seen before: recorded, not decided */
         bool stopped;     /* the machine stands still for it */
         bool awaits_stop; /* its event says pause: the STOP is not here yet */
         bool awaits_info; /* the panic information was asked for */

@@ -129,10 +129,10 @@ static void watch_count_action(WatchMachine *m, const Incident *incident, Action
                                                 .action = (uint8_t) action }));
 }
 
-static int watch_copy_cancel(Incident *incident, const Decision *decision) {
+int watch_copy_cancel(Incident *incident, char *const *cancel_on) {
         size_t n = 0;
 
-        while (decision->cancel_on[n])
+        while (cancel_on[n])
                 n++;
         if (n == 0)
                 return 0;
@@ -140,7 +140,7 @@ static int watch_copy_cancel(Incident *incident, const Decision *decision) {
         if (!incident->cancel_on)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
-                incident->cancel_on[i] = strdup(decision->cancel_on[i]);
+                incident->cancel_on[i] = strdup(cancel_on[i]);
                 if (!incident->cancel_on[i])
                         return -ENOMEM;
         }
@@ -150,6 +150,10 @@ static int watch_copy_cancel(Incident *incident, const Decision *decision) {
 /* What the machine did, or waits in, by itself: how long the record stays open for what follows. */
 static void watch_leave(WatchMachine *m, Incident *incident, Moment now) {
         incident->outcome = INCIDENT_OUTCOME_BACKEND;
+        if (incident->info->kind == INCIDENT_KIND_UNRESPONSIVE) {
+                incident->outcome = INCIDENT_OUTCOME_LEFT; /* until it answers, or ends */
+                return;
+        }
         if (incident->backend == ACTION_PAUSE) {
                 incident->outcome = INCIDENT_OUTCOME_LEFT;
                 if (incident->awaits_stop)
@@ -209,7 +213,7 @@ static int watch_ask_engine(WatchMachine *m, Incident *incident, Moment now) {
         incident->rule = decision.rule;
         if (decision.acts && decision.delay_us > 0) {
                 watch_hold_back(m, incident, decision.delay_us, now);
-                return watch_copy_cancel(incident, &decision);
+                return watch_copy_cancel(incident, decision.cancel_on);
         }
         return 0;
 }
@@ -218,15 +222,12 @@ void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
         IncidentInfo *info = incident->info;
         _cleanup_free_ char *text = NULL;
         bool synthetic = !incident->is_told && info->event;
-        GuestSettings settings;
-        bool adopted;
 
-        policy_get_guest(m->watch->policy, m->name, &settings);
-        adopted = m->known || settings.adopt || !info->has_found || !info->found;
         incident->awaits_info = false;
         incident->settle_us = USEC_INFINITY;
         watch_lost(m->watch,
-                   adopted ? watch_ask_engine(m, incident, now) : watch_decide_found(incident));
+                   incident->unadopted ? watch_decide_found(incident)
+                                       : watch_ask_engine(m, incident, now));
 
         if (info->event && (incident->is_told || (info->has_found && info->found))) {
                 watch_announce_fault(m, incident, info->data, timestamp_get_us(info->time), synthetic);
@@ -242,7 +243,7 @@ void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
         watch_record(m, incident);
         watch_announce_incident(m, incident, now);
 
-        if (!adopted)
+        if (incident->unadopted)
                 watch_close(m, incident, INCIDENT_OUTCOME_FOUND, now);
         else if (info->status == INCIDENT_STATUS_HELD)
                 return;

@@ -70,6 +70,7 @@ void watch_close(WatchMachine *m, Incident *incident, IncidentOutcome outcome, M
 /* The run is over, and with it every incident of it. */
 void watch_end_incidents(WatchMachine *m, Moment now);
 void watch_record(WatchMachine *m, Incident *incident);
+int watch_copy_cancel(Incident *incident, char *const *cancel_on);
 void watch_incident_tick(WatchMachine *m, Incident *incident, Moment now);
 void watch_flush_fold(WatchMachine *m, Moment now);
 bool watch_fold(WatchMachine *m, const Observation *o, Moment now);

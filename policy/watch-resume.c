@@ -33,9 +33,14 @@ static void watch_open_by_state(WatchMachine *m, IncidentKind kind, bool found, 
         uint64_t time_us = !found && m->stop_us ? m->stop_us : now.real_us;
         Incident *incident = watch_open(m, kind, time_us, now);
         json_object *data = NULL;
+        GuestSettings settings;
 
         if (!incident)
                 return;
+        policy_get_guest(m->watch->policy, m->name, &settings);
+        incident->unadopted = found && !m->known && !settings.adopt;
+        if (incident->unadopted)
+                m->stop_incident = incident->info->id;
         incident->backend = ACTION_PAUSE;
         incident->stopped = true;
         incident->info->stop_time = timestamp_new(time_us);
@@ -320,6 +325,19 @@ void watch_gone(WatchMachine *m, const Observation *o, Moment now) {
         /* `m` may be gone now: too many ended machines are forgotten, the oldest first. */
 }
 
+/* What lets a held decision go is its rule's to say, as that reads today. */
+static int watch_restore_cancel(const Watch *watch, Incident *incident) {
+        const char *by = incident->info->decision->by;
+
+        for (size_t i = 0; i < watch->policy->n_rules; i++) {
+                const Rule *rule = &watch->policy->rules[i];
+
+                if (strncmp(by, "rule ", 5) == 0 && strcmp(by + 5, rule->name) == 0)
+                        return watch_copy_cancel(incident, rule->cancel_on);
+        }
+        return 0;
+}
+
 int watch_restore_incident(Watch *watch, IncidentInfo *take_info, Moment now) {
         _cleanup_(incident_freep) Incident *incident = incident_new_from_info(take_info);
         DecisionInfo *decision;
@@ -349,6 +367,7 @@ int watch_restore_incident(Watch *watch, IncidentInfo *take_info, Moment now) {
                 uint64_t wait_us = timestamp_get_us(decision->due) - timestamp_get_us(info->opened);
 
                 incident->due_us = info->opened_boot + wait_us;
+                watch_lost(watch, watch_restore_cancel(watch, incident));
         }
         if (info->status == INCIDENT_STATUS_ACTING)
                 watch_lost(watch,

@@ -27,7 +27,7 @@
 #define SCENARIO_BOOT_US (UINT64_C(3600) * USEC_PER_SEC)
 
 #define SCENARIO_LINE_MAX 4096
-#define SCENARIO_FIELDS_MAX 16
+#define SCENARIO_FIELDS_MAX 128
 
 typedef struct Scenario {
         const char *path;
@@ -86,27 +86,39 @@ static void scenario_announce(const WatchAnnouncement *a, void *userdata) {
                      a->machine->name,
                      a->synthetic ? "synthetic " : "",
                      a->event,
-                     a->data ? json_object_to_json_string_ext(a->data, 0) : "{}");
+                     a->data ? json_object_to_json_string_ext(a->data, JSON_C_TO_STRING_NOSLASHESCAPE)
+                             : "{}");
 }
 
 static void scenario_record(const IncidentInfo *info, void *userdata) {
+        _cleanup_(buffer_deinit) Buffer text = BUFFER_NULL;
+        const DecisionInfo *decision = info->decision;
         Scenario *s = userdata;
         json_object *json = NULL;
         char id[32];
 
+        if (info->has_outcome)
+                (void) buffer_printf(&text, " %s", incident_outcome_to_string(info->outcome));
+        if (decision)
+                (void) buffer_printf(&text,
+                                     ": %s by %s",
+                                     action_to_string(decision->action),
+                                     decision->by);
+        if (decision && decision->has_would)
+                (void) buffer_printf(&text, ", would %s", action_to_string(decision->would));
+        if (info->has_resets)
+                (void) buffer_printf(&text, ", %llu resets", (unsigned long long) info->resets);
+        if (info->has_repeated)
+                (void) buffer_printf(&text, ", repeated %llu", (unsigned long long) info->repeated);
+        (void) buffer_append_char(&text, '\0');
         scenario_say(s,
                      "incident",
-                     "%llu %s %s %s%s%s%s%s%s%s",
+                     "%llu %s %s %s%s",
                      (unsigned long long) info->id,
                      info->machine,
                      incident_kind_to_string(info->kind),
                      incident_status_to_string(info->status),
-                     info->has_outcome ? " " : "",
-                     info->has_outcome ? incident_outcome_to_string(info->outcome) : "",
-                     info->decision ? ": " : "",
-                     info->decision ? action_to_string(info->decision->action) : "",
-                     info->decision ? " by " : "",
-                     info->decision ? info->decision->by : "");
+                     buffer_content(&text));
         (void) snprintf(id, sizeof(id), "%llu", (unsigned long long) info->id);
         if (incident_info_to_json(info, &json) == 0)
                 (void) json_object_object_add(s->records, id, json);
