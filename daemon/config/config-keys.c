@@ -374,7 +374,7 @@ static const ConfigKey config_rule_keys[] = {
           RULE(limit_count),
           .second = offsetof(Rule, limit_time_us),
           .max = 1000000,
-          .doc = "Do it at most so many times within the time on one machine, then what then= "
+          .doc = "At most so many actions within the time on one machine, then what then= "
                  "says." },
         { "then",
           &config_type_word,

@@ -78,7 +78,6 @@ static int config_check_rule_pairs(ConfigBuild *build, ConfigSection *section) {
                 const char *key, *needs;
         } pairs[] = {
                 { "then", "limit" },
-                { "limit", "action" },
                 { "delay", "action" },
                 { "cancel-on", "delay" },
         };

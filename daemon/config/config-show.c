@@ -66,6 +66,8 @@ int config_show(const char *file, FILE *out) {
         r = config_path_load(&tree, "", file, &errors);
         if (r == 0)
                 r = config_build(&tree, true, &config, &errors);
+        for (size_t i = 0; i < errors.n_items; i++)
+                (void) fprintf(out, "# not in effect: %s\n", errors.items[i].text);
         if (r != 0)
                 return r;
         config_show_tree(&tree, out);

@@ -49,5 +49,6 @@ int config_load(const char *file, bool lenient, Config **ret, ConfigErrors *erro
 Config *config_free(Config *config);
 DEFINE_CLEANUP(Config *, config_free);
 void config_errors_deinit(ConfigErrors *errors);
-/* Every key with its effective value and origin, as INI with comments. */
+/* Every key with its effective value and origin, as INI with comments; what is left out, and why, as
+ * comments before it. 0, CONFIG_E_INVALID when `file` can't be read at all, or negative. */
 int config_show(const char *file, FILE *out);
