@@ -85,7 +85,7 @@ _printf_(2, 3) static void endpoint_turn_away(int fd, const char *format, ...) {
 /* Takes `fd`. */
 static void endpoint_welcome(QmpEndpoint *endpoint, int fd) {
         QmpServer *server = endpoint->server;
-        QmpPeer *client;
+        QmpPeer *peer;
         Access access;
         uid_t uid;
         int r;
@@ -113,8 +113,8 @@ static void endpoint_welcome(QmpEndpoint *endpoint, int fd) {
                                    server->clients_per_uid);
                 return;
         }
-        if (qmp_peer_new(&client, endpoint, fd, uid, access) == 0)
-                qmp_peer_turn(client); /* the greeting goes out */
+        if (qmp_peer_new(&peer, endpoint, fd, uid, access) == 0)
+                qmp_peer_turn(peer); /* the greeting goes out */
 }
 
 /* No descriptor is left: the one kept in reserve serves to tell the peer. */

@@ -36,18 +36,18 @@ static void handlers_server_add_command(const QmpCommand *command, void *userdat
 }
 
 void qmp_query_commands(QmpCall *call) {
-        QmpPeer *client = qmp_call_get_userdata(call);
+        QmpPeer *peer = qmp_call_get_userdata(call);
         json_object *commands = json_object_new_array();
 
-        qmp_command_foreach(qmp_peer_get_endpoint(client)->profile,
+        qmp_command_foreach(qmp_peer_get_endpoint(peer)->profile,
                             handlers_server_add_command,
                             commands);
         qmp_call_return(call, commands);
 }
 
 void qmp_query_qmp_schema(QmpCall *call) {
-        QmpPeer *client = qmp_call_get_userdata(call);
-        const char *text = qapi_schema_text(qmp_peer_get_endpoint(client)->profile);
+        QmpPeer *peer = qmp_call_get_userdata(call);
+        const char *text = qapi_schema_text(qmp_peer_get_endpoint(peer)->profile);
         json_object *schema = NULL;
         int r;
 
@@ -85,8 +85,8 @@ void qmp_query_event_log(QmpCall *call) {
 }
 
 void qmp_replay_events(QmpCall *call, const ReplayEventsArg *arg) {
-        QmpPeer *client = qmp_call_get_userdata(call);
-        Store *store = qmp_peer_get_server(client)->store;
+        QmpPeer *peer = qmp_call_get_userdata(call);
+        Store *store = qmp_peer_get_server(peer)->store;
         const char *log = store_get_log(store);
         json_object *info = NULL;
         int r;
@@ -110,7 +110,7 @@ void qmp_replay_events(QmpCall *call, const ReplayEventsArg *arg) {
 
         r = handlers_server_describe_log(store, &info);
         if (r == 0)
-                r = qmp_peer_replay(client, arg->after);
+                r = qmp_peer_replay(peer, arg->after);
         /* The first event comes from the store, through the loop: after this reply. */
         handlers_server_answer(call, r, info);
 }

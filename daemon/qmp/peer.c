@@ -32,14 +32,14 @@
 #include "qapi-types.h"
 
 /* Replies made in one turn, beyond which the others get theirs first. */
-#define CLIENT_TURN_BYTES (64 << 10)
+#define PEER_TURN_BYTES (64 << 10)
 
 /* Events queued within one turn of the loop, beyond which sending does not wait for its end. */
-#define CLIENT_BURST_BYTES (64 << 10)
+#define PEER_BURST_BYTES (64 << 10)
 
 /* The session is given this many bytes at once, or up to a '}', so that the queue is looked at
  * after every command, and garbage, which makes up to 100 bytes of errors a byte, stays harmless. */
-#define CLIENT_PIECE_BYTES 512
+#define PEER_PIECE_BYTES 512
 
 struct QmpPeer {
         QmpServer *server;
@@ -64,51 +64,51 @@ struct QmpPeer {
         bool broken;  /* over */
 };
 
-static const char *client_refuse(const QmpCommand *command, void *userdata) {
-        QmpPeer *client = userdata;
+static const char *peer_refuse(const QmpCommand *command, void *userdata) {
+        QmpPeer *peer = userdata;
 
-        return access_refuse(client->access, command->name);
+        return access_refuse(peer->access, command->name);
 }
 
-static void client_answered(void *userdata) {
+static void peer_answered(void *userdata) {
         qmp_peer_schedule(userdata);
 }
 
-static const QmpSessionOps client_session_ops = {
-        .refuse = client_refuse,
-        .answered = client_answered,
+static const QmpSessionOps peer_session_ops = {
+        .refuse = peer_refuse,
+        .answered = peer_answered,
 };
 
-static void client_break(QmpPeer *client) {
-        client->broken = true;
-        qmp_peer_schedule(client);
+static void peer_break(QmpPeer *peer) {
+        peer->broken = true;
+        qmp_peer_schedule(peer);
 }
 
 /* An idle queue takes any single message, so that none is too long to be sent at all. */
-static bool client_has_room(const QmpPeer *client, size_t n) {
-        size_t length = buffer_length(&client->out);
+static bool peer_has_room(const QmpPeer *peer, size_t n) {
+        size_t length = buffer_length(&peer->out);
 
-        return length == 0 || length + n <= client->server->queue_bytes;
+        return length == 0 || length + n <= peer->server->queue_bytes;
 }
 
-static bool client_can_take(const QmpPeer *client) {
-        return !client->broken && !qmp_session_is_busy(client->session) &&
-               buffer_length(&client->out) < client->server->queue_bytes;
+static bool peer_can_take(const QmpPeer *peer) {
+        return !peer->broken && !qmp_session_is_busy(peer->session) &&
+               buffer_length(&peer->out) < peer->server->queue_bytes;
 }
 
 /* Returns how many bytes the session took. */
-static size_t client_feed(QmpPeer *client, const char *data, size_t n) {
-        size_t used = 0, end = buffer_length(&client->out) + CLIENT_TURN_BYTES;
+static size_t peer_feed(QmpPeer *peer, const char *data, size_t n) {
+        size_t used = 0, end = buffer_length(&peer->out) + PEER_TURN_BYTES;
 
-        while (used < n && client_can_take(client) && buffer_length(&client->out) < end) {
-                size_t piece = n - used < CLIENT_PIECE_BYTES ? n - used : CLIENT_PIECE_BYTES;
+        while (used < n && peer_can_take(peer) && buffer_length(&peer->out) < end) {
+                size_t piece = n - used < PEER_PIECE_BYTES ? n - used : PEER_PIECE_BYTES;
                 const char *brace = memchr(data + used, '}', piece);
                 size_t taken = 0;
 
                 if (brace)
                         piece = (size_t) (brace - (data + used)) + 1;
-                if (qmp_session_feed(client->session, data + used, piece, &taken) < 0) {
-                        client_break(client);
+                if (qmp_session_feed(peer->session, data + used, piece, &taken) < 0) {
+                        peer_break(peer);
                         break;
                 }
                 used += taken;
@@ -116,167 +116,165 @@ static size_t client_feed(QmpPeer *client, const char *data, size_t n) {
         return used;
 }
 
-static void client_feed_rest(QmpPeer *client) {
-        if (buffer_length(&client->in) == 0)
+static void peer_feed_rest(QmpPeer *peer) {
+        if (buffer_length(&peer->in) == 0)
                 return;
-        buffer_consume(&client->in,
-                       client_feed(client, buffer_content(&client->in), buffer_length(&client->in)));
+        buffer_consume(&peer->in,
+                       peer_feed(peer, buffer_content(&peer->in), buffer_length(&peer->in)));
 }
 
-static void client_read(QmpPeer *client) {
-        char *input = client->server->input;
+static void peer_read(QmpPeer *peer) {
+        char *input = peer->server->input;
         size_t used;
         ssize_t n;
 
-        n = recv(client->fd, input, QMP_READ_BYTES, 0);
+        n = recv(peer->fd, input, QMP_READ_BYTES, 0);
         if (n < 0) {
                 if (errno != EAGAIN && errno != EINTR)
-                        client->broken = true;
+                        peer->broken = true;
                 return;
         }
         if (n == 0) {
-                client->ended = true;
+                peer->ended = true;
                 return;
         }
-        used = client_feed(client, input, (size_t) n);
-        if (buffer_append(&client->in, input + used, (size_t) n - used) < 0)
-                client->broken = true;
+        used = peer_feed(peer, input, (size_t) n);
+        if (buffer_append(&peer->in, input + used, (size_t) n - used) < 0)
+                peer->broken = true;
 }
 
-static void client_flush(QmpPeer *client) {
-        size_t length = buffer_length(&client->out);
+static void peer_flush(QmpPeer *peer) {
+        size_t length = buffer_length(&peer->out);
         ssize_t n;
 
-        if (length == 0 || client->blocked || client->broken)
+        if (length == 0 || peer->blocked || peer->broken)
                 return;
-        n = send(client->fd, buffer_content(&client->out), length, MSG_NOSIGNAL);
+        n = send(peer->fd, buffer_content(&peer->out), length, MSG_NOSIGNAL);
         if (n < 0) {
                 if (errno == EAGAIN)
-                        client->blocked = true;
+                        peer->blocked = true;
                 else if (errno != EINTR)
-                        client_break(client);
+                        peer_break(peer);
                 return;
         }
-        buffer_consume(&client->out, (size_t) n);
-        client->blocked = (size_t) n < length;
+        buffer_consume(&peer->out, (size_t) n);
+        peer->blocked = (size_t) n < length;
 }
 
 /* The queue is empty: time to tell what was dropped, and to go on with a replay. */
-static void client_catch_up(QmpPeer *client) {
-        if (client->broken || buffer_length(&client->out) > 0)
+static void peer_catch_up(QmpPeer *peer) {
+        if (peer->broken || buffer_length(&peer->out) > 0)
                 return;
-        if (client->lost_first > 0 &&
-            qmp_peer_put_lost(client, client->lost_first, client->lost_last, client->lost_reason) == 0)
-                client->lost_first = client->lost_last = 0;
-        if (client->replay && replay_continue(client->replay) < 0)
-                client->broken = true;
+        if (peer->lost_first > 0 &&
+            qmp_peer_put_lost(peer, peer->lost_first, peer->lost_last, peer->lost_reason) == 0)
+                peer->lost_first = peer->lost_last = 0;
+        if (peer->replay && replay_continue(peer->replay) < 0)
+                peer->broken = true;
 }
 
-static bool client_is_over(const QmpPeer *client) {
-        if (client->broken)
+static bool peer_is_over(const QmpPeer *peer) {
+        if (peer->broken)
                 return true;
-        return client->ended && !client->replay && !qmp_session_is_busy(client->session) &&
-               buffer_length(&client->in) == 0 && buffer_length(&client->out) == 0;
+        return peer->ended && !peer->replay && !qmp_session_is_busy(peer->session) &&
+               buffer_length(&peer->in) == 0 && buffer_length(&peer->out) == 0;
 }
 
-static int client_poll(QmpPeer *client) {
-        bool idle = buffer_length(&client->in) == 0 && client_can_take(client);
+static int peer_poll(QmpPeer *peer) {
+        bool idle = buffer_length(&peer->in) == 0 && peer_can_take(peer);
         uint32_t events = 0;
 
-        if (client->ended)
-                client->deaf = true;
+        if (peer->ended)
+                peer->deaf = true;
         else if (idle)
-                client->deaf = false;
-        if (!client->deaf)
+                peer->deaf = false;
+        if (!peer->deaf)
                 events |= EPOLLIN;
-        if (client->blocked)
+        if (peer->blocked)
                 events |= EPOLLOUT;
-        return sd_event_source_set_io_events(client->source, events);
+        return sd_event_source_set_io_events(peer->source, events);
 }
 
-void qmp_peer_turn(QmpPeer *client) {
-        list_remove(&client->ready);
-        client_feed_rest(client);
-        client_flush(client);
-        client_catch_up(client);
-        client_flush(client);
+void qmp_peer_turn(QmpPeer *peer) {
+        list_remove(&peer->ready);
+        peer_feed_rest(peer);
+        peer_flush(peer);
+        peer_catch_up(peer);
+        peer_flush(peer);
 
-        if (client_is_over(client) || client_poll(client) < 0) {
-                qmp_peer_free(client);
+        if (peer_is_over(peer) || peer_poll(peer) < 0) {
+                qmp_peer_free(peer);
                 return;
         }
         /* stopped by the bound of a turn, not by anything that will call again */
-        if (!client->blocked && (buffer_length(&client->out) > 0 ||
-                                 (buffer_length(&client->in) > 0 && client_can_take(client))))
-                qmp_peer_schedule(client);
+        if (!peer->blocked &&
+            (buffer_length(&peer->out) > 0 || (buffer_length(&peer->in) > 0 && peer_can_take(peer))))
+                qmp_peer_schedule(peer);
 }
 
-static int client_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        QmpPeer *client = userdata;
-        bool can_read = !client->ended && buffer_length(&client->in) == 0 && client_can_take(client);
+static int peer_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        QmpPeer *peer = userdata;
+        bool can_read = !peer->ended && buffer_length(&peer->in) == 0 && peer_can_take(peer);
 
         if (revents & EPOLLOUT)
-                client->blocked = false;
+                peer->blocked = false;
         if (can_read && (revents & ~(uint32_t) EPOLLOUT))
-                client_read(client);
+                peer_read(peer);
         else if (revents & EPOLLIN)
-                client->deaf = true;
+                peer->deaf = true;
         /* Gone, and nothing to be read any more: nobody waits for what is under way. */
-        if ((revents & (EPOLLHUP | EPOLLERR)) && (!can_read || client->ended))
-                client->broken = true;
-        qmp_peer_turn(client);
+        if ((revents & (EPOLLHUP | EPOLLERR)) && (!can_read || peer->ended))
+                peer->broken = true;
+        qmp_peer_turn(peer);
         return 0;
 }
 
 int qmp_peer_new(QmpPeer **ret, QmpEndpoint *endpoint, int fd, uid_t uid, Access access) {
-        QmpPeer *client;
+        QmpPeer *peer;
         int r;
 
-        client = malloc(sizeof(*client));
-        if (!client) {
+        peer = malloc(sizeof(*peer));
+        if (!peer) {
                 close(fd);
                 qmp_server_dismiss(endpoint->server, uid);
                 return -ENOMEM;
         }
-        *client = (QmpPeer){
+        *peer = (QmpPeer){
                 .server = endpoint->server,
                 .endpoint = endpoint,
                 .fd = fd,
                 .uid = uid,
                 .access = access,
         };
-        list_init(&client->ready);
-        list_init(&client->link);
+        list_init(&peer->ready);
+        list_init(&peer->link);
 
-        r = qmp_session_new(
-                &client->session, endpoint->profile, &client_session_ops, &client->out, client);
+        r = qmp_session_new(&peer->session, endpoint->profile, &peer_session_ops, &peer->out, peer);
         if (r >= 0)
-                r = qmp_session_greet(client->session);
+                r = qmp_session_greet(peer->session);
         if (r >= 0)
-                r = sd_event_add_io(
-                        client->server->event, &client->source, fd, EPOLLIN, client_dispatch, client);
+                r = sd_event_add_io(peer->server->event, &peer->source, fd, EPOLLIN, peer_dispatch, peer);
         if (r < 0) {
-                qmp_peer_free(client);
+                qmp_peer_free(peer);
                 return r;
         }
-        list_append(&endpoint->clients, &client->link);
-        *ret = client;
+        list_append(&endpoint->clients, &peer->link);
+        *ret = peer;
         return 0;
 }
 
-QmpPeer *qmp_peer_free(QmpPeer *client) {
-        if (!client)
+QmpPeer *qmp_peer_free(QmpPeer *peer) {
+        if (!peer)
                 return NULL;
-        list_remove(&client->link);
-        list_remove(&client->ready);
-        qmp_session_free(client->session);
-        replay_free(client->replay);
-        sd_event_source_disable_unref(client->source);
-        close(client->fd);
-        buffer_deinit(&client->in);
-        buffer_deinit(&client->out);
-        qmp_server_dismiss(client->server, client->uid);
-        free(client);
+        list_remove(&peer->link);
+        list_remove(&peer->ready);
+        qmp_session_free(peer->session);
+        replay_free(peer->replay);
+        sd_event_source_disable_unref(peer->source);
+        close(peer->fd);
+        buffer_deinit(&peer->in);
+        buffer_deinit(&peer->out);
+        qmp_server_dismiss(peer->server, peer->uid);
+        free(peer);
         return NULL;
 }
 
@@ -288,81 +286,79 @@ QmpPeer *qmp_peer_from_ready_link(List *link) {
         return list_entry(link, QmpPeer, ready);
 }
 
-void qmp_peer_hang_up(QmpPeer *client) {
-        client_flush(client);
-        list_remove(&client->link);
-        client->endpoint = NULL;
-        client_break(client);
+void qmp_peer_hang_up(QmpPeer *peer) {
+        peer_flush(peer);
+        list_remove(&peer->link);
+        peer->endpoint = NULL;
+        peer_break(peer);
 }
 
-void qmp_peer_send_event(QmpPeer *client, uint64_t seq, const char *text, size_t n) {
-        bool waits = client->blocked;
-
-        if (!qmp_session_is_negotiated(client->session) || client->replay || client->broken)
+void qmp_peer_send_event(QmpPeer *peer, uint64_t seq, const char *text, size_t n) {
+        if (!qmp_session_is_negotiated(peer->session) || peer->replay || peer->broken)
                 return;
         /* After a loss nothing is queued before the client knows of it: the range is without holes. */
-        if (client->lost_first > 0 || !client_has_room(client, n) ||
-            buffer_append(&client->out, text, n) < 0) {
-                qmp_peer_lose_event(client, seq, REPLAY_LOST_SLOW_CLIENT);
+        if (peer->lost_first > 0 || !peer_has_room(peer, n) ||
+            buffer_append(&peer->out, text, n) < 0) {
+                qmp_peer_lose_event(peer, seq, REPLAY_LOST_SLOW_CLIENT);
                 return;
         }
-        if (buffer_length(&client->out) >= CLIENT_BURST_BYTES)
-                client_flush(client);
-        if (!waits)
-                qmp_peer_schedule(client);
+        if (!peer->blocked)
+                qmp_peer_schedule(peer);
+        if (buffer_length(&peer->out) >= PEER_BURST_BYTES)
+                peer_flush(peer);
 }
 
-void qmp_peer_lose_event(QmpPeer *client, uint64_t seq, const char *reason) {
-        if (!qmp_session_is_negotiated(client->session) || client->replay || client->broken)
+void qmp_peer_lose_event(QmpPeer *peer, uint64_t seq, const char *reason) {
+        if (!qmp_session_is_negotiated(peer->session) || peer->replay || peer->broken)
                 return;
-        if (client->lost_first == 0) {
-                client->lost_first = client->lost_last = seq;
-                client->lost_reason = reason;
+        if (peer->lost_first == 0) {
+                peer->lost_first = peer->lost_last = seq;
+                peer->lost_reason = reason;
         }
         /* A throttled event is sent late, with the number it had. */
-        if (seq < client->lost_first)
-                client->lost_first = seq;
-        if (seq > client->lost_last)
-                client->lost_last = seq;
-        if (!client->blocked)
-                qmp_peer_schedule(client);
+        if (seq < peer->lost_first)
+                peer->lost_first = seq;
+        if (seq > peer->lost_last)
+                peer->lost_last = seq;
+        if (!peer->blocked)
+                qmp_peer_schedule(peer);
 }
 
-int qmp_peer_replay(QmpPeer *client, uint64_t after) {
+int qmp_peer_replay(QmpPeer *peer, uint64_t after) {
         Replay *replay = NULL;
         int r;
 
-        if (after < store_last_seq(client->server->store)) {
-                r = replay_new(&replay, client, after);
+        if (after < store_last_seq(peer->server->store)) {
+                r = replay_new(&replay, peer, after);
                 if (r < 0)
                         return r;
         }
-        replay_free(client->replay);
-        client->replay = replay;
+        replay_free(peer->replay);
+        peer->replay = replay;
         /* What it missed is about to be replayed. */
-        if (client->lost_first > after)
-                client->lost_first = client->lost_last = 0;
-        qmp_peer_schedule(client);
+        if (peer->lost_first > after)
+                peer->lost_first = peer->lost_last = 0;
+        qmp_peer_schedule(peer);
         return 0;
 }
 
-QmpServer *qmp_peer_get_server(const QmpPeer *client) {
-        return client->server;
+QmpServer *qmp_peer_get_server(const QmpPeer *peer) {
+        return peer->server;
 }
 
-QmpEndpoint *qmp_peer_get_endpoint(const QmpPeer *client) {
-        return client->endpoint;
+QmpEndpoint *qmp_peer_get_endpoint(const QmpPeer *peer) {
+        return peer->endpoint;
 }
 
-int qmp_peer_put_logged(QmpPeer *client, const char *text, size_t n) {
-        if (!client_has_room(client, n + 2))
-                return QMP_CLIENT_E_FULL;
-        if (buffer_append(&client->out, text, n) < 0 || buffer_append(&client->out, "\r\n", 2) < 0)
-                client_break(client);
-        return client->broken ? -ENOMEM : 0;
+int qmp_peer_put_logged(QmpPeer *peer, const char *text, size_t n) {
+        if (!peer_has_room(peer, n + 2))
+                return QMP_PEER_E_FULL;
+        if (buffer_append(&peer->out, text, n) < 0 || buffer_append(&peer->out, "\r\n", 2) < 0)
+                peer_break(peer);
+        return peer->broken ? -ENOMEM : 0;
 }
 
-static int client_write_lost(Buffer *out, uint64_t first, uint64_t last, const char *reason) {
+static int peer_write_lost(Buffer *out, uint64_t first, uint64_t last, const char *reason) {
         _cleanup_(json_object_putp) json_object *data = NULL;
         _cleanup_free_ char *copy = strdup(reason);
         EventsLostEvent event = { .first = first, .last = last, .reason = copy };
@@ -381,28 +377,28 @@ static int client_write_lost(Buffer *out, uint64_t first, uint64_t last, const c
                                (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000);
 }
 
-int qmp_peer_put_lost(QmpPeer *client, uint64_t first, uint64_t last, const char *reason) {
+int qmp_peer_put_lost(QmpPeer *peer, uint64_t first, uint64_t last, const char *reason) {
         _cleanup_(buffer_deinit) Buffer line = BUFFER_NULL;
         int r;
 
-        r = client_write_lost(&line, first, last, reason);
-        if (r == 0 && !client_has_room(client, buffer_length(&line)))
-                return QMP_CLIENT_E_FULL;
+        r = peer_write_lost(&line, first, last, reason);
+        if (r == 0 && !peer_has_room(peer, buffer_length(&line)))
+                return QMP_PEER_E_FULL;
         if (r == 0)
-                r = buffer_append(&client->out, buffer_content(&line), buffer_length(&line));
+                r = buffer_append(&peer->out, buffer_content(&line), buffer_length(&line));
         if (r < 0)
-                client_break(client);
+                peer_break(peer);
         return r;
 }
 
-void qmp_peer_end_replay(QmpPeer *client) {
-        client->replay = replay_free(client->replay);
+void qmp_peer_end_replay(QmpPeer *peer) {
+        peer->replay = replay_free(peer->replay);
 }
 
-void qmp_peer_schedule(QmpPeer *client) {
-        if (!list_is_empty(&client->ready))
+void qmp_peer_schedule(QmpPeer *peer) {
+        if (!list_is_empty(&peer->ready))
                 return;
-        list_append(&client->server->ready, &client->ready);
+        list_append(&peer->server->ready, &peer->ready);
         /* can't fail: a source of this loop, switched on and off */
-        (void) sd_event_source_set_enabled(client->server->turns, SD_EVENT_ONESHOT);
+        (void) sd_event_source_set_enabled(peer->server->turns, SD_EVENT_ONESHOT);
 }

@@ -13,28 +13,28 @@
 /* Takes `fd`, in any case. Counted by qmp_server_admit() before; dismisses itself. */
 int qmp_peer_new(QmpPeer **ret, QmpEndpoint *endpoint, int fd, uid_t uid, Access access);
 /* Never from within a handler: see qmp_peer_hang_up(). */
-QmpPeer *qmp_peer_free(QmpPeer *client);
+QmpPeer *qmp_peer_free(QmpPeer *peer);
 QmpPeer *qmp_peer_from_endpoint_link(List *link);
 QmpPeer *qmp_peer_from_ready_link(List *link);
 
 /* Its endpoint is going: sends what the socket takes, and is freed in its next turn. */
-void qmp_peer_hang_up(QmpPeer *client);
+void qmp_peer_hang_up(QmpPeer *peer);
 /* Work that waits: input left over, queued output, what it fell behind with. May free it. */
-void qmp_peer_turn(QmpPeer *client);
+void qmp_peer_turn(QmpPeer *peer);
 
 /* Live events. One that finds the queue full is lost, and the client is told so once there is room. */
-void qmp_peer_send_event(QmpPeer *client, uint64_t seq, const char *text, size_t n);
-void qmp_peer_lose_event(QmpPeer *client, uint64_t seq, const char *reason);
+void qmp_peer_send_event(QmpPeer *peer, uint64_t seq, const char *text, size_t n);
+void qmp_peer_lose_event(QmpPeer *peer, uint64_t seq, const char *reason);
 
 /* Every event after `after` from the log, then live ones; replaces a replay under way. */
-int qmp_peer_replay(QmpPeer *client, uint64_t after);
+int qmp_peer_replay(QmpPeer *peer, uint64_t after);
 
-/* For the replay. The two that put return QMP_CLIENT_E_FULL when it is to wait for room. */
-#define QMP_CLIENT_E_FULL 1
-QmpServer *qmp_peer_get_server(const QmpPeer *client);
-QmpEndpoint *qmp_peer_get_endpoint(const QmpPeer *client); /* NULL: removed */
-int qmp_peer_put_logged(QmpPeer *client, const char *text, size_t n);
-int qmp_peer_put_lost(QmpPeer *client, uint64_t first, uint64_t last, const char *reason);
-void qmp_peer_end_replay(QmpPeer *client);
+/* For the replay. The two that put return QMP_PEER_E_FULL when it is to wait for room. */
+#define QMP_PEER_E_FULL 1
+QmpServer *qmp_peer_get_server(const QmpPeer *peer);
+QmpEndpoint *qmp_peer_get_endpoint(const QmpPeer *peer); /* NULL: removed */
+int qmp_peer_put_logged(QmpPeer *peer, const char *text, size_t n);
+int qmp_peer_put_lost(QmpPeer *peer, uint64_t first, uint64_t last, const char *reason);
+void qmp_peer_end_replay(QmpPeer *peer);
 /* A turn soon, from the loop. */
-void qmp_peer_schedule(QmpPeer *client);
+void qmp_peer_schedule(QmpPeer *peer);

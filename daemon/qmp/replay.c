@@ -27,22 +27,22 @@
 #define REPLAY_EVENTS 256
 
 struct Replay {
-        QmpPeer *client; /* NULL: has gone or asked anew; the answer under way is dropped */
+        QmpPeer *peer; /* NULL: has gone or asked anew; the answer under way is dropped */
         QmpServer *server;
         uint64_t position;
         uint64_t asked;
         bool reading;
 };
 
-int replay_new(Replay **ret, QmpPeer *client, uint64_t after) {
+int replay_new(Replay **ret, QmpPeer *peer, uint64_t after) {
         Replay *replay;
 
         replay = malloc(sizeof(*replay));
         if (!replay)
                 return -ENOMEM;
         *replay = (Replay){
-                .client = client,
-                .server = qmp_peer_get_server(client),
+                .peer = peer,
+                .server = qmp_peer_get_server(peer),
                 .position = after,
         };
         *ret = replay;
@@ -53,7 +53,7 @@ Replay *replay_free(Replay *replay) {
         if (!replay)
                 return NULL;
         if (replay->reading)
-                replay->client = NULL; /* freed when the store answers */
+                replay->peer = NULL; /* freed when the store answers */
         else
                 free(replay);
         return NULL;
@@ -71,7 +71,7 @@ static int replay_skip(Replay *replay, uint64_t last) {
                 reason = REPLAY_LOST_EXPIRED;
         else if (first <= replay->server->seq_at_start)
                 reason = REPLAY_LOST_UNCLEAN_END;
-        r = qmp_peer_put_lost(replay->client, first, last, reason);
+        r = qmp_peer_put_lost(replay->peer, first, last, reason);
         if (r == 0)
                 replay->position = last;
         return r;
@@ -84,7 +84,7 @@ static int replay_put(Replay *replay, uint64_t seq, const char *text) {
                 return 0;
         r = replay_skip(replay, seq - 1);
         if (r == 0)
-                r = qmp_peer_put_logged(replay->client, text, strlen(text));
+                r = qmp_peer_put_logged(replay->peer, text, strlen(text));
         if (r == 0)
                 replay->position = seq;
         return r;
@@ -96,12 +96,12 @@ static void replay_on_events(int error,
                              size_t n,
                              void *userdata) {
         Replay *replay = userdata;
-        QmpPeer *client = replay->client;
+        QmpPeer *peer = replay->peer;
         uint64_t now = store_last_seq(replay->server->store);
         int r = 0;
 
         replay->reading = false;
-        if (!client) {
+        if (!peer) {
                 free(replay);
                 return;
         }
@@ -117,8 +117,8 @@ static void replay_on_events(int error,
         }
 
         if (r == 0 && replay->position >= now)
-                qmp_peer_end_replay(client);
-        qmp_peer_schedule(client);
+                qmp_peer_end_replay(peer);
+        qmp_peer_schedule(peer);
 }
 
 int replay_continue(Replay *replay) {

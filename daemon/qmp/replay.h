@@ -15,7 +15,7 @@ typedef struct Replay Replay;
 #define REPLAY_LOST_UNCLEAN_END "unclean-end"
 #define REPLAY_LOST_STORE "store"
 
-int replay_new(Replay **ret, QmpPeer *client, uint64_t after);
+int replay_new(Replay **ret, QmpPeer *peer, uint64_t after);
 Replay *replay_free(Replay *replay);
 /* The client has room for more: asks the store for it, unless it has been asked. */
 int replay_continue(Replay *replay);

@@ -232,14 +232,14 @@ uint64_t qmp_server_announce(QmpServer *server, const QmpAnnouncement *announcem
 }
 
 void *qmp_call_get_server_userdata(const QmpCall *call) {
-        QmpPeer *client = qmp_call_get_userdata(call);
+        QmpPeer *peer = qmp_call_get_userdata(call);
 
-        return client ? qmp_peer_get_server(client)->userdata : NULL;
+        return peer ? qmp_peer_get_server(peer)->userdata : NULL;
 }
 
 const char *qmp_call_get_machine(const QmpCall *call) {
-        QmpPeer *client = qmp_call_get_userdata(call);
-        QmpEndpoint *endpoint = client ? qmp_peer_get_endpoint(client) : NULL;
+        QmpPeer *peer = qmp_call_get_userdata(call);
+        QmpEndpoint *endpoint = peer ? qmp_peer_get_endpoint(peer) : NULL;
 
         return endpoint ? endpoint->machine : NULL;
 }

@@ -275,6 +275,30 @@ static void test_asked_again(void) {
         CU_ASSERT_EQUAL(a.n_events, 2);
 }
 
+/* Commands go on during a replay, and make it ask for nothing twice. */
+static void test_talks_meanwhile(void) {
+        _cleanup_(fixture_deinit) Fixture f;
+        _cleanup_(follower_close) Follower a = {};
+
+        fixture_init(&f, 0, 0);
+        announce(&f, 300);
+        peer_open(&a.peer, &f, CONTROL);
+        store_fake_hold(f.store, true);
+        follower_ask(&a, &f, 0);
+        for (unsigned i = 0; i < 3; i++) {
+                _cleanup_free_ char *line = NULL;
+
+                peer_send(&a.peer, "{'execute': 'query-status'}");
+                fixture_spin(&f);
+                line = peer_line(&a.peer);
+                CU_ASSERT_PTR_NOT_NULL_FATAL(line);
+                CU_ASSERT_STRING_EQUAL(line, "{\"return\": {}}");
+        }
+        store_fake_hold(f.store, false);
+        follower_take_all(&a, &f);
+        CU_ASSERT_EQUAL(a.n_events, 300);
+}
+
 static void test_gone_while_asking(void) {
         _cleanup_(fixture_deinit) Fixture f;
         Follower a = {};
@@ -333,5 +357,6 @@ TEST_MAIN("replay",
           { "store that can't be read", test_store_error },
           { "slow reader", test_slow_reader },
           { "asked again", test_asked_again },
+          { "talks meanwhile", test_talks_meanwhile },
           { "gone while asking", test_gone_while_asking },
           { "random order", test_random })

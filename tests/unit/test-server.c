@@ -163,6 +163,24 @@ static void test_thousand_clients(void) {
         free(peers);
 }
 
+/* Everything at once, within one turn of the loop: no loss, and nothing stays behind. */
+static void test_burst(void) {
+        enum { EVENTS = 3000 };
+        _cleanup_(fixture_deinit) Fixture f;
+        _cleanup_(peer_close) Peer peer;
+
+        fixture_init(&f, 1 << 20, 0);
+        peer_open(&peer, &f, CONTROL);
+        for (unsigned i = 0; i < EVENTS; i++)
+                fixture_announce(&f);
+        for (uint64_t n = 1; n <= EVENTS; n++) {
+                if (n % 500 == 1)
+                        fixture_spin(&f);
+                assert_event(&peer, n);
+        }
+        assert_nothing(&peer);
+}
+
 /* Announces so much that a client which does not read has lost some; returns the last number. */
 static uint64_t flood(Fixture *f, Peer *reader, unsigned n_events) {
         uint64_t last = 0;
@@ -204,10 +222,15 @@ static void slow_reader(const char *socket, bool replays) {
         uint64_t last, lost_first, lost_last = 0;
         char command[128];
 
-        fixture_init(&f, 16 << 10, 0);
+        /* more than a socket takes at once, so that it drains in steps */
+        fixture_init(&f, 512 << 10, 0);
         peer_open(&slow, &f, socket);
         peer_open(&reader, &f, socket);
-        last = flood(&f, &reader, 3000);
+        flood(&f, &reader, 10000);
+        /* What fits when it has read a little is not for it, before it knows of the loss. */
+        peer_pull(&slow, 200 << 10);
+        fixture_spin(&f);
+        last = flood(&f, &reader, 3);
 
         lost_first = read_to_loss(&f, &slow, 1, &lost_last);
         CU_ASSERT_EQUAL(lost_last, last);
@@ -243,6 +266,32 @@ static void test_slow_reader_on_control(void) {
 
 static void test_slow_reader_on_machine(void) {
         slow_reader(MACHINE, false);
+}
+
+/* A client that asks for what it missed before it was told is not told any more. */
+static void test_replay_instead_of_loss(void) {
+        _cleanup_(fixture_deinit) Fixture f;
+        _cleanup_(peer_close) Peer slow, reader;
+        uint64_t last, n = 0;
+
+        fixture_init(&f, 16 << 10, 0);
+        peer_open(&slow, &f, CONTROL);
+        peer_open(&reader, &f, CONTROL);
+        last = flood(&f, &reader, 3000);
+        peer_send(&slow, "{'execute': 'replay-events', 'arguments': {'after': 0}}");
+        while (n < last) {
+                _cleanup_(json_object_putp) json_object *message = NULL;
+
+                fixture_spin(&f);
+                message = peer_message(&slow);
+                CU_ASSERT_PTR_NOT_NULL_FATAL(message);
+                CU_ASSERT_STRING_NOT_EQUAL(message_get_string(message, "event"), "EVENTS_LOST");
+                if (message_get(message, "return"))
+                        n = 0;
+                else
+                        CU_ASSERT_EQUAL_FATAL(message_get_number(message, "data.n"), ++n);
+        }
+        assert_nothing(&slow);
 }
 
 /* Commands whose answers nobody reads: they stop being taken, and none is lost. */
@@ -341,6 +390,43 @@ static void test_half_closed(void) {
         assert_line(&peer, "{\"return\": {}, \"id\": 2}");
         CU_ASSERT_TRUE(peer_is_at_end(&peer));
         CU_ASSERT_EQUAL(qmp_server_count_clients(f.server), 0);
+}
+
+static void test_half_closed_with_one_command(void) {
+        _cleanup_(fixture_deinit) Fixture f;
+        _cleanup_(peer_close) Peer peer;
+
+        fixture_init(&f, 0, 0);
+        peer_open(&peer, &f, MACHINE);
+        peer_send(&peer, "{'execute': 'stop', 'id': 1}");
+        shutdown(peer.fd, SHUT_WR);
+        fixture_spin(&f);
+        CU_ASSERT_FALSE(peer_is_at_end(&peer));
+        fixture_answer(&f);
+        fixture_spin(&f);
+        assert_line(&peer, "{\"return\": {}, \"id\": 1}");
+        CU_ASSERT_TRUE(peer_is_at_end(&peer));
+}
+
+/* The log is read to its end; meanwhile the loop is at rest. */
+static void test_half_closed_with_replay(void) {
+        _cleanup_(fixture_deinit) Fixture f;
+        _cleanup_(peer_close) Peer peer;
+
+        fixture_init(&f, 0, 0);
+        fixture_announce(&f);
+        peer_open(&peer, &f, CONTROL);
+        store_fake_hold(f.store, true);
+        peer_send(&peer, "{'execute': 'replay-events', 'arguments': {'after': 0}}");
+        shutdown(peer.fd, SHUT_WR);
+        fixture_spin(&f);
+        free(peer_line(&peer));
+        assert_nothing(&peer);
+        CU_ASSERT_FALSE(peer_is_at_end(&peer));
+        store_fake_hold(f.store, false);
+        fixture_spin(&f);
+        assert_event(&peer, 1);
+        CU_ASSERT_TRUE(peer_is_at_end(&peer));
 }
 
 /* Sends and goes: the commands that arrived are carried out all the same. */
@@ -468,9 +554,10 @@ static void test_throttled(void) {
         assert_microseconds(&machine, 4);
 }
 
-/* What a child of uid nobody and this group sees: it connects `n` times and does what an impatient
- * client does on the last of them. `line`: the last line it was sent. */
+/* What a child of uid nobody sees, whose supplementary (or only) group is this: it connects `n` times
+ * and on the last connection negotiates and sends a command, if wanted. `line`: the last it was sent. */
 static void look_as(Fixture *f, gid_t group, unsigned n, bool negotiate, char *line, size_t size) {
+        bool only = negotiate;
         int result[2];
         ssize_t k;
         pid_t pid;
@@ -482,7 +569,8 @@ static void look_as(Fixture *f, gid_t group, unsigned n, bool negotiate, char *l
                 char *last = NULL;
                 Peer peer;
 
-                if (setgroups(1, &group) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+                if (setgroups(only ? 0 : 1, &group) < 0 || setgid(only ? group : 65534) < 0 ||
+                    setuid(65534) < 0)
                         _exit(1);
                 for (unsigned i = 0; i < n; i++) {
                         peer_dial(&peer, f, CONTROL);
@@ -545,11 +633,13 @@ static void test_strangers(void) {
 static void test_access_rules(void) {
         AccessGroups groups = { .command = 10, .monitor = 20 };
         AccessGroups unknown = { .command = ACCESS_GROUP_UNKNOWN, .monitor = ACCESS_GROUP_UNKNOWN };
-        gid_t both[] = { 5, 20, 10 }, monitor[] = { 20 }, none[] = { ACCESS_GROUP_UNKNOWN };
+        gid_t both[] = { 5, 20, 10 }, turned[] = { 10, 20 }, monitor[] = { 20 },
+              none[] = { ACCESS_GROUP_UNKNOWN };
 
         CU_ASSERT_EQUAL(access_decide(&groups, 0, NULL, 0), ACCESS_COMMAND);
         CU_ASSERT_EQUAL(access_decide(&groups, geteuid(), NULL, 0), ACCESS_COMMAND);
         CU_ASSERT_EQUAL(access_decide(&groups, 65534, both, 3), ACCESS_COMMAND);
+        CU_ASSERT_EQUAL(access_decide(&groups, 65534, turned, 2), ACCESS_COMMAND);
         CU_ASSERT_EQUAL(access_decide(&groups, 65534, monitor, 1), ACCESS_QUERY);
         CU_ASSERT_EQUAL(access_decide(&groups, 65534, both, 1), ACCESS_NONE);
         CU_ASSERT_EQUAL(access_decide(&unknown, 65534, none, 1), ACCESS_NONE);
@@ -594,12 +684,16 @@ TEST_MAIN("server",
           { "own commands", test_own_commands },
           { "event shapes", test_event_shapes },
           { "a thousand clients", test_thousand_clients },
+          { "burst", test_burst },
           { "slow reader on control.sock", test_slow_reader_on_control },
           { "slow reader on a machine's endpoint", test_slow_reader_on_machine },
+          { "replay instead of a loss", test_replay_instead_of_loss },
           { "replies are kept", test_replies_are_kept },
           { "one command at a time", test_one_at_a_time },
           { "gone while busy", test_gone_while_busy },
           { "half-closed", test_half_closed },
+          { "half-closed with one command", test_half_closed_with_one_command },
+          { "half-closed with a replay under way", test_half_closed_with_replay },
           { "fire and forget", test_fire_and_forget },
           { "garbage", test_garbage },
           { "endpoint goes and comes back", test_endpoint_goes },
