@@ -336,12 +336,12 @@ static int engine_conclude(Decision *d) {
         return d->info->by && d->info->reason ? 0 : -ENOMEM;
 }
 
-int engine_decide(const Policy *policy,
-                  const EngineMachine *machine,
-                  const IncidentInfo *incident,
-                  Action backend,
-                  Moment now,
-                  Decision *ret) {
+int engine_begin(const Policy *policy,
+                 const EngineMachine *machine,
+                 const IncidentInfo *incident,
+                 Action backend,
+                 Moment now,
+                 Decision *ret) {
         _cleanup_(decision_deinit) Decision d = { .action = backend };
         GuestSettings settings;
         int r;
@@ -350,18 +350,9 @@ int engine_decide(const Policy *policy,
         if (!d.info)
                 return -ENOMEM;
         policy_get_guest(policy, machine->name, &settings);
-
         r = engine_ask_action_set(&settings, machine, incident->kind, &d);
         if (r == 0)
                 r = engine_ask_rules(policy, machine, incident, now, &d);
-        if (r == 0)
-                r = engine_ask_guard(policy, machine, now, &d);
-        if (r == 0)
-                r = engine_clamp(machine, incident, backend, &d);
-        if (r == 0)
-                r = engine_settle(&settings, machine, backend, &d);
-        if (r == 0)
-                r = engine_conclude(&d);
         if (r < 0)
                 return r;
         *ret = d;
@@ -369,19 +360,76 @@ int engine_decide(const Policy *policy,
         return 0;
 }
 
+int engine_hear(Decision *d, IncidentKind kind, const EngineProposal *proposal) {
+        TrailEntry *entry;
+        char by[128];
+        int r;
+
+        (void) snprintf(by, sizeof(by), "plugin %s", proposal->plugin);
+        if (proposal->has_action && !policy_kind_allows(kind, proposal->action)) {
+                r = decision_info_say(d->info,
+                                      by,
+                                      -1,
+                                      NULL,
+                                      "%s is no action for %s: what was decided before stands",
+                                      action_to_string(proposal->action),
+                                      incident_kind_to_string(kind));
+        } else {
+                r = decision_info_say(d->info,
+                                      by,
+                                      proposal->has_action ? (int) proposal->action : -1,
+                                      NULL,
+                                      "%s",
+                                      proposal->reason);
+                if (r == 0 && proposal->has_action) {
+                        /* Whoever speaks last has weighed what was said before; a delay was the rule's. */
+                        d->acts = true;
+                        d->action = proposal->action;
+                        d->delay_us = proposal->delay_us;
+                        memset(d->cancel_on, 0, sizeof(d->cancel_on));
+                }
+                if (r == 0 && d->info->n_evidence == 0)
+                        r = engine_add_evidence(d->info, proposal->evidence);
+        }
+        if (r < 0)
+                return r;
+        entry = d->info->trail[d->info->n_trail - 1];
+        entry->has_took = true;
+        entry->took = proposal->took_us;
+        return 0;
+}
+
+int engine_finish(const Policy *policy,
+                  const EngineMachine *machine,
+                  const IncidentInfo *incident,
+                  Action backend,
+                  Moment now,
+                  Decision *d) {
+        GuestSettings settings;
+        int r;
+
+        policy_get_guest(policy, machine->name, &settings);
+        r = engine_ask_guard(policy, machine, now, d);
+        if (r == 0)
+                r = engine_clamp(machine, incident, backend, d);
+        if (r == 0)
+                r = engine_settle(&settings, machine, backend, d);
+        return r < 0 ? r : engine_conclude(d);
+}
+
 void decision_deinit(Decision *decision) {
         decision->info = decision_info_free(decision->info);
 }
 
-/* What rules make of a key: false when none can match. */
+/* What rules and plugins make of a key: false when none can have a say. */
 static bool engine_tell_for_rules(const Policy *policy,
-                                  const char *machine,
+                                  const EngineMachine *machine,
                                   IncidentKind kind,
                                   Action *ret) {
-        bool any = false;
+        bool any = machine->plugin_kinds & (1U << kind);
 
         for (size_t i = 0; i < policy->n_rules; i++) {
-                if (!rule_can_match(&policy->rules[i], machine, kind))
+                if (!rule_can_match(&policy->rules[i], machine->name, kind))
                         continue;
                 any = true;
                 if (policy->rules[i].delay_us > 0) {
@@ -448,7 +496,7 @@ void engine_get_told(const Policy *policy,
                 PolicyKey key = engine_told_kinds[i].key;
                 Action told;
 
-                if (engine_tell_for_rules(policy, machine->name, engine_told_kinds[i].kind, &told)) {
+                if (engine_tell_for_rules(policy, machine, engine_told_kinds[i].kind, &told)) {
                         ret->keys[key].set = true;
                         ret->keys[key].action = told;
                 } else if (ret->keys[key].set && ret->keys[key].action == ACTION_RESET &&

@@ -15,8 +15,9 @@ typedef struct EngineMachine {
         const char *name;
         const ActionSet *overrides; /* set on its endpoint for this run */
         const History *history;
-        unsigned abilities; /* of Ability */
-        bool held;          /* maintenance: nothing is decided */
+        unsigned abilities;    /* of Ability */
+        bool held;             /* maintenance: nothing is decided */
+        unsigned plugin_kinds; /* 1 << IncidentKind: a plugin of its chain has a say */
 } EngineMachine;
 
 typedef struct Decision {
@@ -29,13 +30,35 @@ typedef struct Decision {
         DecisionInfo *info;                   /* owned; take it */
 } Decision;
 
-/* `backend` is what the backend did by itself, as its event or its state says. 0 or -ENOMEM. */
-int engine_decide(const Policy *policy,
+/*
+ * `backend` is what the backend did by itself, as its event or its state says. A decision begins with
+ * action set and rules, hears the plugins one after the other, and is finished by loop guard, clamp
+ * and mode. All return 0 or -ENOMEM.
+ */
+int engine_begin(const Policy *policy,
+                 const EngineMachine *machine,
+                 const IncidentInfo *incident,
+                 Action backend,
+                 Moment now,
+                 Decision *ret);
+/* What one plugin said of it. */
+typedef struct EngineProposal {
+        const char *plugin;
+        const char *reason;
+        bool has_action; /* false: the decision so far stands */
+        Action action;
+        uint64_t delay_us;
+        unsigned evidence; /* of EvidenceKind */
+        uint64_t took_us;
+} EngineProposal;
+
+int engine_hear(Decision *decision, IncidentKind kind, const EngineProposal *proposal);
+int engine_finish(const Policy *policy,
                   const EngineMachine *machine,
                   const IncidentInfo *incident,
                   Action backend,
                   Moment now,
-                  Decision *ret);
+                  Decision *decision);
 void decision_deinit(Decision *decision);
 
 /*

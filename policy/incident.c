@@ -87,6 +87,7 @@ Incident *incident_free(Incident *incident) {
                 return NULL;
         list_remove(&incident->link);
         incident_info_free(incident->info);
+        decision_deinit(&incident->draft);
         for (char **s = incident->cancel_on; s && *s; s++)
                 free(*s);
         free(incident->cancel_on);

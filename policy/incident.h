@@ -19,13 +19,16 @@ struct Incident {
         IncidentInfo *info;
         List link; /* of its machine's open incidents */
 
-        Action backend;   /* what the backend did by itself */
-        bool acts;        /* tocsin is to act, or does */
+        Action backend; /* what the backend did by itself */
+        bool acts;      /* tocsin is to act, or does */
+        Decision draft; /* while plugins are asked */
+        bool awaits_plugins;
         bool unadopted;   /* found in a run never seen before: recorded, not decided */
         bool stopped;     /* the machine stands still for it */
         bool awaits_stop; /* its event says pause: the STOP is not here yet */
         bool awaits_info; /* the panic information was asked for */
-        bool is_told;     /* its event has come (a state may open it before that) */
+        bool announced;
+        bool is_told; /* its event has come (a state may open it before that) */
         uint32_t rule;
         uint64_t due_us;    /* boot_us: a held decision is carried out; USEC_INFINITY: not held */
         uint64_t settle_us; /* boot_us: closed when nothing more came; USEC_INFINITY: not by time */

@@ -172,6 +172,7 @@ static bool watch_complete_late(WatchMachine *m, const Observation *o, Moment no
         list_foreach(i, &m->incidents) {
                 Incident *incident = list_entry(i, Incident, link);
                 uint64_t stop_us = timestamp_get_us(incident->info->stop_time);
+                json_object *data;
                 Action action;
 
                 if (incident->is_told || incident->info->kind != INCIDENT_KIND_WATCHDOG ||
@@ -179,16 +180,9 @@ static bool watch_complete_late(WatchMachine *m, const Observation *o, Moment no
                         continue;
                 action = incident->info->decision ? incident->info->decision->action : ACTION_PAUSE;
                 watch_lost(m->watch, incident_set_event(incident, o->event, o->data));
-                if (action != ACTION_PAUSE && incident->info->decision->has_would == false) {
-                        json_object *data = json_object_new_object();
-
-                        (void) json_object_object_add(
-                                data, "action", json_object_new_string(action_to_string(action)));
-                        watch_announce_event(m, o->event, data, o->time_us, false);
-                        json_object_put(data);
-                } else {
-                        watch_announce_event(m, o->event, o->data, o->time_us, false);
-                }
+                data = action == ACTION_PAUSE ? NULL : watch_action_data(m, action);
+                watch_announce_event(m, o->event, data ? data : o->data, o->time_us, false);
+                json_object_put(data);
                 if (incident->settle_us != USEC_INFINITY &&
                     incident->info->status == INCIDENT_STATUS_OPEN &&
                     incident->outcome == INCIDENT_OUTCOME_LEFT)

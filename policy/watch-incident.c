@@ -64,6 +64,18 @@ static void watch_announce_incident(WatchMachine *m, const Incident *incident, M
         json_object_put(data);
 }
 
+json_object *watch_action_data(WatchMachine *m, Action action) {
+        json_object *data = json_object_new_object();
+
+        if (data && json_object_object_add(data,
+                                           "action",
+                                           json_object_new_string(action_to_string(action))) == 0)
+                return data;
+        json_object_put(data);
+        watch_lost(m->watch, -ENOMEM);
+        return NULL;
+}
+
 Incident *watch_open(WatchMachine *m, IncidentKind kind, uint64_t time_us, Moment now) {
         Watch *watch = m->watch;
         Incident *incident;
@@ -92,30 +104,26 @@ Incident *watch_open(WatchMachine *m, IncidentKind kind, uint64_t time_us, Momen
         return incident;
 }
 
-/* The event as our clients see it: where tocsin acts at once, its action is the one in force
- * (GuestPanicAction and MemoryFailureAction tell what happened, so they stand as they came). */
-static void watch_announce_fault(WatchMachine *m,
-                                 const Incident *incident,
-                                 json_object *data,
-                                 uint64_t time_us,
-                                 bool synthetic) {
+/* The event as our clients see it: where tocsin acts at once, a WATCHDOG's action is the one in force
+ * (GuestPanicAction and MemoryFailureAction tell what happened, so they stand as they came). One that
+ * is still to come, held back by QEMU, is not announced before it comes. */
+static void watch_announce_fault(WatchMachine *m, Incident *incident) {
         const IncidentInfo *info = incident->info;
+        bool found = info->has_found && info->found;
         json_object *own = NULL;
 
+        if (!info->event || info->kind == INCIDENT_KIND_STOPPED || (!incident->is_told && !found))
+                return;
         if (info->kind == INCIDENT_KIND_WATCHDOG && incident->acts &&
-            incident->due_us == USEC_INFINITY && info->decision) {
-                own = json_object_new_object();
-                if (!own || json_object_object_add(own,
-                                                   "action",
-                                                   json_object_new_string(action_to_string(
-                                                           info->decision->action))) < 0) {
-                        json_object_put(own);
-                        own = NULL;
-                        watch_lost(m->watch, -ENOMEM);
-                }
-        }
-        watch_announce_event(m, info->event, own ? own : data, time_us, synthetic);
+            incident->due_us == USEC_INFINITY)
+                own = watch_action_data(m, info->decision->action);
+        watch_announce_event(m,
+                             info->event,
+                             own ? own : info->data,
+                             timestamp_get_us(info->time),
+                             !incident->is_told);
         json_object_put(own);
+        incident->is_told = incident->announced = true;
 }
 
 /* Remembers, on the run's clock, what was carried out: the food of limits and of the loop guard. */
@@ -199,40 +207,50 @@ static int watch_decide_found(Incident *incident) {
         return decision_info_say(info, "found", (int) info->action, NULL, "%s", info->reason);
 }
 
-static int watch_ask_engine(WatchMachine *m, Incident *incident, Moment now) {
+/* Begins a decision; true when plugins are asked, and it is concluded later. */
+static bool watch_begin_decision(WatchMachine *m, Incident *incident, Moment now) {
         EngineMachine em = watch_machine_for_engine(m, now);
-        Decision decision;
+        Watch *watch = m->watch;
         int r;
 
-        r = engine_decide(m->watch->policy, &em, incident->info, incident->backend, now, &decision);
+        decision_deinit(&incident->draft);
+        r = engine_begin(watch->policy, &em, incident->info, incident->backend, now, &incident->draft);
+        watch_lost(watch, r);
+        if (r < 0 || !(em.plugin_kinds & (1U << incident->info->kind)) || !watch->ops.consult)
+                return false;
+        incident->awaits_plugins =
+                watch->ops.consult(m, incident->info, &incident->draft, watch->userdata);
+        return incident->awaits_plugins;
+}
+
+static int watch_finish_decision(WatchMachine *m, Incident *incident, Moment now) {
+        EngineMachine em = watch_machine_for_engine(m, now);
+        Decision *draft = &incident->draft;
+        int r;
+
+        if (!draft->info)
+                return -ENOMEM;
+        r = engine_finish(m->watch->policy, &em, incident->info, incident->backend, now, draft);
         if (r < 0)
                 return r;
         decision_info_free(incident->info->decision);
-        incident->info->decision = TAKE_PTR(decision.info);
-        incident->acts = decision.acts;
-        incident->rule = decision.rule;
-        if (decision.acts && decision.delay_us > 0) {
-                watch_hold_back(m, incident, decision.delay_us, now);
-                return watch_copy_cancel(incident, decision.cancel_on);
+        incident->info->decision = TAKE_PTR(draft->info);
+        incident->acts = draft->acts;
+        incident->rule = draft->rule;
+        if (draft->acts && draft->delay_us > 0) {
+                watch_hold_back(m, incident, draft->delay_us, now);
+                return watch_copy_cancel(incident, draft->cancel_on);
         }
         return 0;
 }
 
-void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
+/* What follows from a decision that stands in incident->info. */
+static void watch_conclude(WatchMachine *m, Incident *incident, Moment now) {
         IncidentInfo *info = incident->info;
         _cleanup_free_ char *text = NULL;
-        bool synthetic = !incident->is_told && info->event;
 
-        incident->awaits_info = false;
-        incident->settle_us = USEC_INFINITY;
-        watch_lost(m->watch,
-                   incident->unadopted ? watch_decide_found(incident)
-                                       : watch_ask_engine(m, incident, now));
-
-        if (info->event && (incident->is_told || (info->has_found && info->found))) {
-                watch_announce_fault(m, incident, info->data, timestamp_get_us(info->time), synthetic);
-                incident->is_told = true;
-        }
+        if (!incident->announced)
+                watch_announce_fault(m, incident);
         text = incident_describe(info);
         if (text)
                 watch_report(m, LOG_WARNING, "incident %llu: %s", (unsigned long long) info->id, text);
@@ -255,9 +273,58 @@ void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
                 watch_start(m, incident, ACT_FROM_START, now);
 }
 
+void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
+        incident->awaits_info = false;
+        incident->settle_us = USEC_INFINITY;
+        /* Only a WATCHDOG tells what will be done; what happened is told at once. */
+        if (incident->info->kind != INCIDENT_KIND_WATCHDOG)
+                watch_announce_fault(m, incident);
+        if (incident->unadopted) {
+                watch_lost(m->watch, watch_decide_found(incident));
+        } else {
+                if (watch_begin_decision(m, incident, now))
+                        return;
+                watch_lost(m->watch, watch_finish_decision(m, incident, now));
+        }
+        watch_conclude(m, incident, now);
+}
+
+static Incident *watch_find_consulting(Watch *watch, const char *machine, uint64_t id) {
+        WatchMachine *m = watch_find(watch, machine);
+        Incident *incident = m ? watch_find_incident(m, id) : NULL;
+
+        return incident && incident->awaits_plugins ? incident : NULL;
+}
+
+const Decision *watch_proposed(Watch *watch,
+                               const char *machine,
+                               uint64_t id,
+                               const EngineProposal *proposal) {
+        Incident *incident = watch_find_consulting(watch, machine, id);
+
+        if (!incident)
+                return NULL;
+        watch_lost(watch, engine_hear(&incident->draft, incident->info->kind, proposal));
+        return &incident->draft;
+}
+
+void watch_consulted(Watch *watch, const char *machine, uint64_t id, Moment now) {
+        Incident *incident = watch_find_consulting(watch, machine, id);
+        WatchMachine *m = watch_find(watch, machine);
+
+        if (!incident)
+                return;
+        incident->awaits_plugins = false;
+        watch_lost(watch, watch_finish_decision(m, incident, now));
+        watch_conclude(m, incident, now);
+        watch_arm(m, now);
+}
+
 void watch_go_on(WatchMachine *m, Incident *incident, Moment now) {
         incident->awaits_stop = false;
         incident->stopped = true;
+        if (incident->awaits_plugins)
+                return;
         if (incident->acts) {
                 watch_start(m, incident, ACT_FROM_START, now);
                 return;

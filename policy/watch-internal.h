@@ -64,6 +64,7 @@ Incident *watch_open(WatchMachine *m, IncidentKind kind, uint64_t time_us, Momen
 void watch_decide(WatchMachine *m, Incident *incident, Moment now);
 /* The machine has stopped for this incident, or it is known that it won't. */
 void watch_go_on(WatchMachine *m, Incident *incident, Moment now);
+json_object *watch_action_data(WatchMachine *m, Action action); /* {"action": ...}, or NULL */
 void watch_start(WatchMachine *m, Incident *incident, ActPoint from, Moment now);
 /* Takes and frees the incident. */
 void watch_close(WatchMachine *m, Incident *incident, IncidentOutcome outcome, Moment now);

@@ -45,10 +45,8 @@ static void watch_open_by_state(WatchMachine *m, IncidentKind kind, bool found, 
         incident->stopped = true;
         incident->info->stop_time = timestamp_new(time_us);
         incident->info->has_found = incident->info->found = found;
-        if (kind != INCIDENT_KIND_STOPPED) {
-                data = json_object_new_object();
-                (void) json_object_object_add(data, "action", json_object_new_string("pause"));
-        }
+        if (kind != INCIDENT_KIND_STOPPED)
+                data = watch_action_data(m, ACTION_PAUSE);
         watch_lost(m->watch, incident_set_event(incident, events[kind], data));
         json_object_put(data);
         watch_lost(m->watch,
@@ -73,8 +71,7 @@ void watch_crash_info(WatchMachine *m, const Observation *o, Moment now) {
                         continue;
                 if (o->data) {
                         m->believed = true; /* QEMU keeps it after cont: the next panic's is another */
-                        data = json_object_new_object();
-                        (void) json_object_object_add(data, "action", json_object_new_string("pause"));
+                        data = watch_action_data(m, ACTION_PAUSE);
                         (void) json_object_object_add(data, "info", json_object_get(o->data));
                         watch_lost(m->watch, incident_set_event(incident, "GUEST_PANICKED", data));
                         incident->is_told = false;

@@ -150,12 +150,16 @@ void watch_announce_machine(WatchMachine *m, const char *text, Moment now) {
 }
 
 EngineMachine watch_machine_for_engine(const WatchMachine *m, Moment now) {
+        const Watch *watch = m->watch;
+
         return (EngineMachine){
                 .name = m->name,
                 .overrides = m->overridden ? &m->overrides : NULL,
                 .history = &m->history,
                 .abilities = m->abilities,
                 .held = m->hold_until_us > now.boot_us,
+                .plugin_kinds = watch->ops.plugin_kinds ? watch->ops.plugin_kinds(m, watch->userdata)
+                                                        : 0,
         };
 }
 
@@ -499,6 +503,10 @@ void watch_set_policy(Watch *watch, const Policy *policy, Moment now) {
         }
 }
 
+void watch_plugins_changed(Watch *watch, Moment now) {
+        watch_set_policy(watch, watch->policy, now);
+}
+
 void watch_override(Watch *watch, WatchMachine *m, const ActionSet *set, Moment now) {
         for (PolicyKey key = 0; key < _POLICY_KEY_MAX; key++)
                 if (set->keys[key].set) {
@@ -568,9 +576,12 @@ int watch_explain(Watch *watch, const IncidentInfo *incident, Moment now, Decisi
                 em.abilities = ~0U; /* not attached: what a QEMU of today can do */
         policy_get_guest(watch->policy, incident->machine, &settings);
         /* Had tocsin a say, the backend would wait; else nobody knows what it would do. */
-        r = engine_decide(watch->policy, &em, incident, ACTION_PAUSE, now, &decision);
+        r = engine_begin(watch->policy, &em, incident, ACTION_PAUSE, now, &decision);
         if (r < 0)
                 return r;
-        *ret = TAKE_PTR(decision.info);
-        return 0;
+        r = engine_finish(watch->policy, &em, incident, ACTION_PAUSE, now, &decision);
+        if (r == 0)
+                *ret = TAKE_PTR(decision.info);
+        decision_deinit(&decision);
+        return r;
 }

@@ -54,6 +54,15 @@ typedef struct WatchOps {
                     ActPoint from,
                     void *userdata);
         void (*ask)(const WatchMachine *machine, WatchQuestion question, void *userdata);
+        /* Plugins, both NULL where there are none. Which kinds (1 << IncidentKind) a plugin of the
+         * machine's chain has a say in; and: ask the chain. False: nobody is asked; else what each says
+         * comes back with watch_proposed(), and watch_consulted() when all have spoken or their
+         * deadlines have passed. `so_far` is borrowed for the call. */
+        unsigned (*plugin_kinds)(const WatchMachine *machine, void *userdata);
+        bool (*consult)(const WatchMachine *machine,
+                        const IncidentInfo *incident,
+                        const Decision *so_far,
+                        void *userdata);
         /* Set these keys in the backend. */
         void (*tell)(const WatchMachine *machine, const ActionSet *set, void *userdata);
         void (*changed)(WatchMachine *machine, WatchChange change, void *userdata);
@@ -134,6 +143,16 @@ void watch_acted(Watch *watch,
                  uint64_t incident,
                  IncidentOutcome outcome,
                  Moment now);
+
+/* From the plugins, see consult(). Returns the decision as it stands after the proposal, borrowed;
+ * NULL when the incident is over or nobody was asked. */
+const Decision *watch_proposed(Watch *watch,
+                               const char *machine,
+                               uint64_t incident,
+                               const EngineProposal *proposal);
+void watch_consulted(Watch *watch, const char *machine, uint64_t incident, Moment now);
+/* What plugin_kinds() says has changed: every machine is told anew. */
+void watch_plugins_changed(Watch *watch, Moment now);
 
 /* The commands of control.sock and of endpoints. `set`: keys that were set by set-action. */
 void watch_override(Watch *watch, WatchMachine *machine, const ActionSet *set, Moment now);
