@@ -204,6 +204,8 @@ static void test_broken_rules(void) {
                 { "[rule a]\nmachine=web[\n",
                   "f:2: [rule a] machine: expected a name or a pattern of *, ? and [a-z], found "
                   "'web['" },
+                { "[rule a]\nmachine=\n",
+                  "f:2: [rule a] machine: expected a name or a pattern of *, ? and [a-z], found ''" },
                 { "[rule a]\nevidence=registers,dump\n",
                   "f:2: [rule a] evidence: expected a list of registers, message, log, memory, "
                   "found 'registers,dump'" },
@@ -425,6 +427,7 @@ static void test_lenient(void) {
              "[guest a]\nqmp=/a\nmode=enforce\npanic=explode\n"
              "[guest b]\nqmp=/b\nmode=enforce\nbroken line\n"
              "[guest c]\nqmp=/c\nunknown=1\n"
+             "[guest d]\nmode=enforce\n[guest d]\nbroken line\n"
              "[rule r]\naction=reset\nthen=pause\n"
              "[rule s\naction=fatal\n"
              "[rule t]\naction=reset\n"
