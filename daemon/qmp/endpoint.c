@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "daemon/qmp/peer.h"
-#include "daemon/qmp/replay.h"
 #include "daemon/qmp/server-private.h"
 #include "policy/qapi/json.h"
 #include "policy/util/buffer.h"
@@ -278,7 +277,7 @@ void qmp_endpoint_send_throttled(QmpEndpoint *endpoint, uint64_t seq, const char
 
         r = throttle_offer(&endpoint->throttle, seq, text, n);
         if (r < 0)
-                qmp_endpoint_lose(endpoint, seq, REPLAY_LOST_STORE);
+                qmp_endpoint_lose(endpoint, seq, QMP_LOST_STORE);
         if (r != 0)
                 return;
         qmp_endpoint_send(endpoint, seq, text, n);

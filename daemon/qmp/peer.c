@@ -299,7 +299,7 @@ void qmp_peer_send_event(QmpPeer *peer, uint64_t seq, const char *text, size_t n
         /* After a loss nothing is queued before the client knows of it: the range is without holes. */
         if (peer->lost_first > 0 || !peer_has_room(peer, n) ||
             buffer_append(&peer->out, text, n) < 0) {
-                qmp_peer_lose_event(peer, seq, REPLAY_LOST_SLOW_CLIENT);
+                qmp_peer_lose_event(peer, seq, QMP_LOST_SLOW_CLIENT);
                 return;
         }
         if (!peer->blocked)

@@ -24,7 +24,7 @@
 #include "daemon/qmp/server-private.h"
 
 /* Events of one read. With usual ones about 64 KiB, what a socket takes at once. */
-#define REPLAY_EVENTS 256
+#define REPLAY_EVENTS STORE_EVENTS_LIMIT
 
 struct Replay {
         QmpPeer *peer; /* NULL: has gone or asked anew; the answer under way is dropped */
@@ -32,6 +32,7 @@ struct Replay {
         uint64_t position;
         uint64_t asked;
         bool reading;
+        List link; /* in server->replays */
 };
 
 int replay_new(Replay **ret, QmpPeer *peer, uint64_t after) {
@@ -45,8 +46,19 @@ int replay_new(Replay **ret, QmpPeer *peer, uint64_t after) {
                 .server = qmp_peer_get_server(peer),
                 .position = after,
         };
+        list_append(&replay->server->replays, &replay->link);
         *ret = replay;
         return 0;
+}
+
+static void replay_drop(Replay *replay) {
+        list_remove(&replay->link);
+        free(replay);
+}
+
+void replay_drop_all(List *replays) {
+        list_foreach_safe(i, n, replays)
+                replay_drop(list_entry(i, Replay, link));
 }
 
 Replay *replay_free(Replay *replay) {
@@ -55,23 +67,21 @@ Replay *replay_free(Replay *replay) {
         if (replay->reading)
                 replay->peer = NULL; /* freed when the store answers */
         else
-                free(replay);
+                replay_drop(replay);
         return NULL;
 }
 
 /* The client has no use for what does not exist: it learns the range, and why. */
 static int replay_skip(Replay *replay, uint64_t last) {
         uint64_t first = replay->position + 1;
-        const char *reason = REPLAY_LOST_STORE;
         int r;
 
         if (first > last)
                 return 0;
-        if (first < store_first_seq(replay->server->store))
-                reason = REPLAY_LOST_EXPIRED;
-        else if (first <= replay->server->seq_at_start)
-                reason = REPLAY_LOST_UNCLEAN_END;
-        r = qmp_peer_put_lost(replay->peer, first, last, reason);
+        r = qmp_peer_put_lost(replay->peer,
+                              first,
+                              last,
+                              store_explain_missing(replay->server->store, first));
         if (r == 0)
                 replay->position = last;
         return r;
@@ -102,7 +112,7 @@ static void replay_on_events(int error,
 
         replay->reading = false;
         if (!peer) {
-                free(replay);
+                replay_drop(replay);
                 return;
         }
 

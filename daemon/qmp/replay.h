@@ -6,16 +6,13 @@
 #include <stdint.h>
 
 #include "daemon/qmp/server.h"
+#include "policy/util/list.h"
 
 typedef struct Replay Replay;
 
-/* EVENTS_LOST's reasons */
-#define REPLAY_LOST_SLOW_CLIENT "slow-client"
-#define REPLAY_LOST_EXPIRED "expired"
-#define REPLAY_LOST_UNCLEAN_END "unclean-end"
-#define REPLAY_LOST_STORE "store"
-
 int replay_new(Replay **ret, QmpPeer *peer, uint64_t after);
 Replay *replay_free(Replay *replay);
+/* Those whose answer will never come, since the loop runs no more. */
+void replay_drop_all(List *replays);
 /* The client has room for more: asks the store for it, unless it has been asked. */
 int replay_continue(Replay *replay);

@@ -33,12 +33,12 @@ struct QmpServer {
         unsigned clients_per_uid;
         size_t queue_bytes;
 
-        uint64_t seq_at_start; /* numbers up to here were given by an earlier tocsind */
-        QmpEndpoint *control;  /* NULL: none yet */
+        QmpEndpoint *control; /* NULL: none yet */
         unsigned n_endpoints, n_clients;
         QmpServerUser *users; /* with clients now; root is not counted */
         size_t n_users;
 
+        List replays;           /* under way, and those left behind by their peer */
         List ready;             /* of QmpPeer: want a turn without having been polled */
         sd_event_source *turns; /* gives it to them */
         int spare_fd; /* given up for a moment to turn a client away when there are no more */
@@ -54,6 +54,10 @@ struct QmpEndpoint {
         Throttle throttle;
         sd_event_source *window; /* its timer; NULL while no window is open */
 };
+
+/* Reasons of EVENTS_LOST that are the server's; the others are the store's. */
+#define QMP_LOST_SLOW_CLIENT "slow-client"
+#define QMP_LOST_STORE "store" /* as for all that can't be kept */
 
 #define QMP_SERVER_E_FULL 1
 /* Counts a new client. QMP_SERVER_E_FULL: this user has as many as allowed. */

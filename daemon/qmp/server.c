@@ -83,10 +83,10 @@ int qmp_server_new(QmpServer **ret,
                 .event = sd_event_ref(event),
                 .store = store,
                 .userdata = userdata,
-                .seq_at_start = store_last_seq(store),
                 .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
         };
         list_init(&server->ready);
+        list_init(&server->replays);
 
         r = server_set_string(&server->runtime_dir, config->runtime_dir);
         if (r == 0)
@@ -109,6 +109,7 @@ QmpServer *qmp_server_free(QmpServer *server) {
         /* clients whose endpoint has gone, and who have not had their last turn */
         while (!list_is_empty(&server->ready))
                 qmp_peer_free(qmp_peer_from_ready_link(server->ready.next));
+        replay_drop_all(&server->replays);
         sd_event_source_disable_unref(server->turns);
         sd_event_unref(server->event);
         if (server->spare_fd >= 0)
@@ -184,42 +185,47 @@ static int server_write_control(Buffer *out, const QmpAnnouncement *announcement
         return qmp_write_event(out, announcement->event, data, announcement->real_us);
 }
 
+/* r < 0: there was no memory for the line. */
+static void server_send(QmpEndpoint *endpoint, int r, uint64_t seq, Buffer *line, bool throttled) {
+        if (r < 0 || buffer_length(line) > QMP_EVENT_BYTES_MAX)
+                qmp_endpoint_lose(endpoint, seq, QMP_LOST_STORE);
+        else if (throttled)
+                qmp_endpoint_send_throttled(endpoint, seq, buffer_content(line), buffer_length(line));
+        else
+                qmp_endpoint_send(endpoint, seq, buffer_content(line), buffer_length(line));
+}
+
 static void server_announce_control(QmpServer *server,
                                     const QmpAnnouncement *announcement,
                                     uint64_t seq) {
-        _cleanup_(buffer_deinit) Buffer line = { .limit = QMP_EVENT_BYTES_MAX };
+        _cleanup_(buffer_deinit) Buffer line = BUFFER_NULL;
+        int r;
 
-        if (server_write_control(&line, announcement, seq) < 0) {
-                if (server->control)
-                        qmp_endpoint_lose(server->control, seq, REPLAY_LOST_STORE);
-                return;
-        }
+        r = server_write_control(&line, announcement, seq);
         /* What the store can't keep it counts and reports itself; clients of now get it anyway. */
-        (void) store_put_event(server->store,
-                               seq,
-                               announcement->machine,
-                               announcement->event,
-                               announcement->real_us,
-                               buffer_content(&line),
-                               buffer_length(&line) - strlen("\r\n"));
+        if (r == 0)
+                (void) store_put_event(server->store,
+                                       seq,
+                                       announcement->machine,
+                                       announcement->event,
+                                       announcement->real_us,
+                                       buffer_content(&line),
+                                       buffer_length(&line) - strlen("\r\n"));
         if (server->control)
-                qmp_endpoint_send(server->control, seq, buffer_content(&line), buffer_length(&line));
+                server_send(server->control, r, seq, &line, false);
 }
 
 static void server_announce_machine(const QmpAnnouncement *announcement, uint64_t seq) {
-        _cleanup_(buffer_deinit) Buffer line = { .limit = QMP_EVENT_BYTES_MAX };
+        _cleanup_(buffer_deinit) Buffer line = BUFFER_NULL;
         QmpEndpoint *endpoint = announcement->endpoint;
         bool throttled = announcement->own && throttle_has(announcement->event);
+        int r;
 
         /* A throttled event opens a window, whether anybody listens now or not. */
         if (list_is_empty(&endpoint->clients) && !throttled)
                 return;
-        if (qmp_write_event(&line, announcement->event, announcement->data, announcement->real_us) < 0)
-                qmp_endpoint_lose(endpoint, seq, REPLAY_LOST_STORE);
-        else if (throttled)
-                qmp_endpoint_send_throttled(endpoint, seq, buffer_content(&line), buffer_length(&line));
-        else
-                qmp_endpoint_send(endpoint, seq, buffer_content(&line), buffer_length(&line));
+        r = qmp_write_event(&line, announcement->event, announcement->data, announcement->real_us);
+        server_send(endpoint, r, seq, &line, throttled);
 }
 
 uint64_t qmp_server_announce(QmpServer *server, const QmpAnnouncement *announcement) {

@@ -31,7 +31,8 @@ int qmp_server_new(QmpServer **ret,
                    const QmpServerConfig *config,
                    Store *store,
                    void *userdata);
-/* After its endpoints. */
+/* After its endpoints, and when the loop runs no more: what the store was asked is answered to
+ * nobody. */
 QmpServer *qmp_server_free(QmpServer *server);
 DEFINE_CLEANUP(QmpServer *, qmp_server_free);
 /* At reload: groups and limits, for clients to come; runtime_dir stays as it was. May block on NSS,

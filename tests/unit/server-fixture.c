@@ -39,8 +39,8 @@ typedef struct FakeRead {
 } FakeRead;
 
 struct Store {
-        char **texts; /* by number; NULL: gone */
-        uint64_t first, last;
+        char **texts;                    /* by number; NULL: gone */
+        uint64_t first, last, inherited; /* up to here numbers are of an earlier life */
         List reads;
         sd_event_source *answer;
         bool hold, late;
@@ -77,7 +77,10 @@ static Store *store_fake_new(sd_event *event, uint64_t last) {
         Store *store = malloc(sizeof(*store));
 
         CHECK(store);
-        *store = (Store){ .first = 1, .last = last, .texts = calloc(last + 1, sizeof(char *)) };
+        *store = (Store){ .first = 1,
+                          .last = last,
+                          .inherited = last,
+                          .texts = calloc(last + 1, sizeof(char *)) };
         CHECK(store->texts);
         list_init(&store->reads);
         CHECK(sd_event_add_defer(event, &store->answer, store_fake_answer, store) >= 0);
@@ -86,8 +89,8 @@ static Store *store_fake_new(sd_event *event, uint64_t last) {
 }
 
 static void store_fake_free(Store *store) {
-        store->hold = false;
-        store_fake_answer(NULL, store);
+        list_foreach_safe(i, n, &store->reads)
+                free(list_entry(i, FakeRead, link));
         for (uint64_t seq = 0; seq <= store->last; seq++)
                 free(store->texts[seq]);
         free(store->texts);
@@ -130,6 +133,12 @@ uint64_t store_last_seq(const Store *store) {
 
 uint64_t store_first_seq(const Store *store) {
         return store->first;
+}
+
+const char *store_explain_missing(const Store *store, uint64_t seq) {
+        if (seq < store->first)
+                return "expired";
+        return seq <= store->inherited ? "unclean-end" : "store";
 }
 
 const char *store_get_log(const Store *store) {

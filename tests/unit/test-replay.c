@@ -315,6 +315,22 @@ static void test_gone_while_asking(void) {
         fixture_spin(&f);
 }
 
+/* Nobody waits for an answer when everything ends. */
+static void test_end_while_asking(void) {
+        _cleanup_(fixture_deinit) Fixture f;
+        _cleanup_(follower_close) Follower a = {}, b = {};
+
+        fixture_init(&f, 0, 0);
+        announce(&f, 500);
+        peer_open(&a.peer, &f, CONTROL);
+        peer_open(&b.peer, &f, CONTROL);
+        store_fake_hold(f.store, true);
+        follower_ask(&a, &f, 0);
+        follower_ask(&b, &f, 0);
+        follower_close(&a);
+        fixture_spin(&f);
+}
+
 /* Anything in any order; the seed is fixed, so that a failure can be looked at. */
 static void test_random(void) {
         _cleanup_(fixture_deinit) Fixture f;
@@ -359,4 +375,5 @@ TEST_MAIN("replay",
           { "asked again", test_asked_again },
           { "talks meanwhile", test_talks_meanwhile },
           { "gone while asking", test_gone_while_asking },
+          { "end while asking", test_end_while_asking },
           { "random order", test_random })

@@ -139,6 +139,44 @@ static void test_event_shapes(void) {
         assert_nothing(&early);
 }
 
+/* One that would break the strictest client: it is lost, and nothing else. */
+static void test_too_long(void) {
+        _cleanup_(fixture_deinit) Fixture f;
+        _cleanup_(peer_close) Peer control, machine;
+        json_object *data = json_object_new_object();
+        char *text = malloc(300000);
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+        memset(text, 'x', 300000);
+        json_object_object_add(data, "text", json_object_new_string_len(text, 300000));
+        free(text);
+        fixture_init(&f, 0, 0);
+        peer_open(&control, &f, CONTROL);
+        peer_open(&machine, &f, MACHINE);
+        qmp_server_announce(f.server,
+                            &(QmpAnnouncement){
+                                    .endpoint = f.machine,
+                                    .machine = FIXTURE_MACHINE,
+                                    .event = "GUEST_PANICKED",
+                                    .data = data,
+                            });
+        json_object_put(data);
+        fixture_spin(&f);
+        for (unsigned i = 0; i < 2; i++) {
+                json_object *message = peer_message(i ? &machine : &control);
+
+                CU_ASSERT_STRING_EQUAL(message_get_string(message, "event"), "EVENTS_LOST");
+                CU_ASSERT_EQUAL(message_get_number(message, "data.first"), 1);
+                CU_ASSERT_EQUAL(message_get_number(message, "data.last"), 1);
+                CU_ASSERT_STRING_EQUAL(message_get_string(message, "data.reason"), "store");
+                json_object_put(message);
+        }
+        fixture_announce(&f);
+        fixture_spin(&f);
+        assert_event(&control, 2);
+        assert_event(&machine, 2);
+}
+
 static void test_thousand_clients(void) {
         enum { N = 1000, EVENTS = 5 };
         _cleanup_(fixture_deinit) Fixture f;
@@ -683,6 +721,7 @@ TEST_MAIN("server",
           { "greeting and negotiation", test_greeting },
           { "own commands", test_own_commands },
           { "event shapes", test_event_shapes },
+          { "too long an event", test_too_long },
           { "a thousand clients", test_thousand_clients },
           { "burst", test_burst },
           { "slow reader on control.sock", test_slow_reader_on_control },
