@@ -59,11 +59,18 @@ void watch_machine_end_run(WatchMachine *m, Moment now);
 void watch_set_last_stop(WatchMachine *m, const char *format, ...) _printf_(2, 3);
 EngineMachine watch_machine_for_engine(const WatchMachine *m, Moment now);
 
+/* watch-decide.c */
+void watch_decide(WatchMachine *m, Incident *incident, Moment now);
+
 /* watch-incident.c */
 Incident *watch_open(WatchMachine *m, IncidentKind kind, uint64_t time_us, Moment now);
-void watch_decide(WatchMachine *m, Incident *incident, Moment now);
 /* The machine has stopped for this incident, or it is known that it won't. */
 void watch_go_on(WatchMachine *m, Incident *incident, Moment now);
+void watch_announce_incident(WatchMachine *m, const Incident *incident, Moment now);
+/* The decision is to do nothing: the record stays open for what follows by itself. */
+void watch_leave(WatchMachine *m, Incident *incident, Moment now);
+/* The decision waits: for its delay, or for its turn. */
+void watch_hold_back(WatchMachine *m, Incident *incident, uint64_t delay_us, Moment now);
 json_object *watch_action_data(WatchMachine *m, Action action); /* {"action": ...}, or NULL */
 void watch_start(WatchMachine *m, Incident *incident, ActPoint from, Moment now);
 /* Takes and frees the incident. */
