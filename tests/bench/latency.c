@@ -18,8 +18,9 @@
 #include "tests/bench/common.h"
 #include "tests/bench/stand-in.h"
 
-#define EVENT "RTC_CHANGE"
-#define DATA "{\"offset\": 0, \"qom-path\": \"/machine/unattached/device[1]\"}"
+#define EVENT "VFIO_MIGRATION"
+#define DATA                                                                                       \
+        "{\"device-id\": \"\", \"qom-path\": \"/machine/peripheral/vfio0\", \"device-state\": \"running\"}"
 #define EVENTS_MAX 100000
 #define PAUSE_US 1000
 #define WAIT_MS 5000

@@ -71,7 +71,7 @@ def check_names_file_line_and_the_nearest_key(stage):
 def check_is_content_with_what_is_good(stage):
     file = stage.folder / 'good.conf'
     file.write_text('[daemon]\nlog-level = info\n[guest web-*]\nmode = enforce\npanic = reset\n'
-                    '[rule loop]\nkind = panic\nlimit = 3/10min\nthen = pause\n')
+                    '[rule loop]\nkind = panic\naction = reset\nlimit = 3/10min\nthen = pause\n')
     result = check(file)
     assert result.returncode == 0, result
 

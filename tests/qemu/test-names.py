@@ -5,13 +5,40 @@
 import os
 import socket
 import subprocess
+import sys
 
 from lib.fake import Fake
 from lib.testing import Skip, add_test, main, test
 from lib.waiting import wait_for
 
+SOCKET_PATH_MAX = 107
 # What -name may say.
 NAMES = ['web-1', 'Röhre', '../../etc/x', 'host', '.hidden', 'x' * 200, '', 'a b\x1b[2J', 'a,b']
+
+
+# As a user of no group connects to a socket, and what it is told.
+NOBODY = '''
+import os, socket, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+client = socket.socket(socket.AF_UNIX)
+client.settimeout(10)
+try:
+    client.connect(sys.argv[1])
+except PermissionError:
+    sys.exit('EACCES')
+while data := client.recv(4096):
+    print(data.decode())
+'''
+
+
+def as_nobody(stage, path):
+    if os.getuid() != 0:
+        raise Skip('root (to become somebody else)')
+    os.chmod(stage.folder, 0o755)
+    result = subprocess.run([sys.executable, '-c', NOBODY, path], capture_output=True, text=True, timeout=30, check=False)
+    return result.stdout + result.stderr
 
 
 def attached(tocsin):
@@ -32,6 +59,9 @@ def check_name(stage, name):
         assert safe != name and machine['shown'] == name, machine
     else:
         assert safe == f'pid-{fake.pid}', machine
+    if len(str(tocsin.runtime / 'qmp' / f'{safe}.sock')) > SOCKET_PATH_MAX:
+        assert safe in str(tocsin.execute('query-tocsin')['problems']) + tocsin.log()
+        return
     with tocsin.endpoint(safe) as endpoint:
         endpoint.execute('query-status')
     assert sorted(path.name for path in (tocsin.runtime / 'qmp').iterdir() if path.name != 'host.sock') == [f'{safe}.sock']
@@ -82,12 +112,10 @@ def qemu_calls_attach_sock(stage):
 @test
 def a_stranger_may_not_attach(stage):
     tocsin = stage.tocsin('[attach]\nusers = daemon\n')
-    arguments = ('-chardev', f'socket,id=tocsin,path={tocsin.runtime}/attach.sock,reconnect=1',
-                 '-mon', 'chardev=tocsin,mode=control')
-    stage.guest('stranger', 'x86-idle', *arguments)
-    wait_for(lambda: 'attach' in str(tocsin.execute('query-tocsin')['problems']) or 'attach' in tocsin.log(),
+    assert as_nobody(stage, tocsin.runtime / 'attach.sock') == ''
+    wait_for(lambda: '65534' in str(tocsin.execute('query-tocsin')['problems']) + tocsin.log(),
              'the refusal to be told')
-    assert tocsin.machine('stranger') is None or not tocsin.machine('stranger')['attached']
+    assert not attached(tocsin)
 
 
 @test
@@ -121,35 +149,26 @@ def a_second_way_in_is_the_same_machine(stage):
 def a_managers_socket_is_refused(stage):
     tocsin = stage.tocsin('[guest a]\nqmp = /var/lib/libvirt/qemu/domain-1-a/monitor.sock\n'
                           '[guest b]\nqmp = /var/run/qemu-server/100.qmp\n')
-    problems = wait_for(lambda: tocsin.execute('query-tocsin')['problems'], 'the refusals')
-    text = ' '.join(problems) + tocsin.log()
-    assert 'exclusive' in text, text
+    for words in ('exclusive=yes', 'libvirt', 'Proxmox'):
+        assert words in tocsin.log(), tocsin.log()
 
 
 @test
 def a_client_without_the_right_group_is_told_so(stage):
-    if os.getuid() != 0:
-        raise Skip('root (to become somebody else)')
     tocsin = stage.tocsin()
-    os.chmod(stage.folder, 0o755)
-    script = ('import os,socket,sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n'
-              's=socket.socket(socket.AF_UNIX)\n'
-              'try:\n s.connect(sys.argv[1])\nexcept PermissionError: print("EACCES"); sys.exit()\n'
-              's.settimeout(5)\nwhile True:\n d=s.recv(4096)\n if not d: break\n print(d.decode())')
-    out = subprocess.run(['/usr/bin/python3', '-c', script, tocsin.runtime / 'control.sock'], capture_output=True,
-                         text=True, timeout=20, check=False).stdout
-    assert 'EACCES' in out or 'error' in out, out
-    assert '"QMP"' not in out, out
+    said = as_nobody(stage, tocsin.runtime / 'control.sock')
+    assert 'EACCES' in said or 'error' in said, said
+    assert '"QMP"' not in said, said
 
 
 @test
 def a_path_that_answers_later(stage):
     path = stage.folder / 'late.qmp'
-    tocsin = stage.tocsin(f'[guest late]\nqmp = {path}\n')
-    machine = tocsin.wait_machine('late', 'to be known', lambda machine: True)
-    assert not machine['attached']
+    # Left behind by a QEMU that was killed.
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
+    tocsin = stage.tocsin(f'[guest late]\nqmp = {path}\n')
+    assert not attached(tocsin)
     path.unlink()
     stage.guest('late', 'x86-idle', path=path)
     tocsin.wait_attached('late')

@@ -3,15 +3,19 @@
 """Monitors that say nothing, too much, or nonsense: each is survived and reported, the others notice
 nothing, and what was broken is tried again with a growing pause."""
 
+import statistics
 import time
 
 from lib.fake import Fake, event, line
 from lib.testing import add_test, main, test
-from lib.waiting import wait_for
+from lib.waiting import SLOW, wait_for
 
-QUIET_MILLISECONDS = 50
-# As many connections as a pause that grows from a second or less leaves room for.
-RETRIES_IN_FOUR_SECONDS = 12
+# For a query and for a STOP and a RESUME there and back, half of the time and at worst.
+USUAL_SECONDS = 0.02
+WORST_SECONDS = 0.5
+WATCHED_SECONDS = 3
+# As many connections as a growing pause leaves room for in that time.
+RETRIES_MAX = 6
 
 
 def silent(server):
@@ -98,23 +102,22 @@ def check_misbehaviour(stage, script):
     wait_for(lambda: fake.connections.value > 0, 'tocsind to try the bad one')
     start = time.monotonic()
     endpoint = stage.enter(tocsin.endpoint('good'))
-    worst = 0
-    while time.monotonic() < start + 3:
+    times = []
+    while time.monotonic() < start + WATCHED_SECONDS:
         before = time.monotonic()
         endpoint.execute('query-status')
-        worst = max(worst, time.monotonic() - before)
-        guest_before = time.monotonic()
         good.monitor.execute('stop')
         endpoint.wait_event('STOP')
         good.monitor.execute('cont')
         endpoint.wait_event('RESUME')
-        worst = max(worst, time.monotonic() - guest_before)
+        times.append(time.monotonic() - before)
         time.sleep(0.05)
-    assert fake.connections.value <= RETRIES_IN_FOUR_SECONDS, fake.connections.value
-    assert worst < QUIET_MILLISECONDS / 1000, f'{worst * 1000:.1f} ms'
-    # It is known, and what is wrong with it is said; a flood is no fault of the connection.
-    problems = str(tocsin.execute('query-tocsin')['problems']) + str(tocsin.machine('bad'))
-    assert 'bad' in problems, problems
+    assert fake.connections.value <= RETRIES_MAX, fake.connections.value
+    assert statistics.median(times) < USUAL_SECONDS * SLOW and max(times) < WORST_SECONDS * SLOW, sorted(times)
+    # What is wrong with it is said, within the deadline of an answer; a flood is no fault of the connection.
+    if script is not floods:
+        wait_for(lambda: 'bad' in str(tocsin.execute('query-tocsin')['problems']) + str(tocsin.machine('bad') or ''),
+                 'the trouble to be told', 30)
 
 
 for func in MISBEHAVIOURS:
@@ -123,7 +126,8 @@ for func in MISBEHAVIOURS:
 
 
 @test
-def unknown_events_and_values_are_relayed(stage):
+def unknown_events_and_values_hurt_nothing(stage):
+    """An event that is no word of ours is not passed on; a value that is none comes as it is."""
     def script(server):
         server.attach()
         server.send(event('NEVER_HEARD_OF', {'x': [1, 2.5, None, True], 'y': 18446744073709551615})
@@ -139,12 +143,12 @@ def unknown_events_and_values_are_relayed(stage):
     control = stage.enter(tocsin.control())
     log = tocsin.execute('query-event-log')
     control.execute('replay-events', {'after': 0, 'log': log['log']})
-    data = control.wait_event('NEVER_HEARD_OF', machine='new')['data']
-    assert (data['x'], data['y']) == ([1, 2.5, None, True], 18446744073709551615), data
-    assert control.wait_event('GUEST_PANICKED', machine='new')['data']['info'] == {'type': 'tdx', 'error-code': 7}
+    panic = control.wait_event('GUEST_PANICKED', machine='new')['data']
+    assert panic['info'] == {'type': 'tdx', 'error-code': 7}, panic
     control.wait_event('WATCHDOG', machine='new', action='somersault')
     control.wait_event('MEMORY_FAILURE', machine='new', recipient='moon', new=1)
-    kinds = [incident['kind'] for incident in tocsin.wait_incidents('new', 3, 'closed')]
+    assert not [event for event in control.events if event['event'] == 'NEVER_HEARD_OF']
+    kinds = [incident['kind'] for incident in tocsin.wait_incidents('new', 3)]
     assert sorted(kinds) == ['memory-failure', 'panic', 'watchdog'], kinds
 
 

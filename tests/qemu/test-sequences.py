@@ -45,7 +45,7 @@ def s390_wait(address):
 
 def hmp(*lines):
     def do(guest):
-        guest.monitor.wait_event('RESUME')
+        guest.wait_ready()
         for line in lines:
             guest.hmp(line)
     return do

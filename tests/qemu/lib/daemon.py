@@ -122,7 +122,9 @@ class Tocsin:
         try:
             return wait_for(find, f'{count} incident(s) of {machine} {status}')
         except Late as late:
-            raise Late(f'{late}; incidents: {self.incidents(machine)}') from None
+            seen = [{key: incident.get(key) for key in ('id', 'kind', 'status', 'outcome')}
+                    for incident in self.incidents(machine)]
+            raise Late(f'{late}; incidents: {seen}') from None
 
     def ctl(self, *words, check=True):
         """Output of tocsinctl."""

@@ -26,8 +26,9 @@ def event(name, data=None, seconds=1700000000):
 class Server:
     """What a script gets: one connection of tocsin."""
 
-    def __init__(self, connection, name, status='running'):
+    def __init__(self, connection, number, name, status='running'):
         self.connection = connection
+        self.number = number  # of this connection, from 1
         self.name = name
         self.status = status
         self.received = b''
@@ -96,7 +97,7 @@ def _run(listener, name, script, connections):
         with connections.get_lock():
             connections.value += 1
         try:
-            script(Server(connection, name))
+            script(Server(connection, connections.value, name))
         except (BrokenPipeError, ConnectionResetError):
             pass
         connection.close()

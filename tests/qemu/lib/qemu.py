@@ -77,6 +77,10 @@ class Guest:
     def start(self):
         self.monitor.execute('cont')
 
+    def wait_ready(self):
+        """Until an idle guest has set itself up."""
+        wait_for(lambda: 'R' in self.console.read_text(), f'{self.name} to be ready')
+
     def status(self):
         return self.monitor.execute('query-status')['status']
 

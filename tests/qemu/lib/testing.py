@@ -40,7 +40,6 @@ def find_program(name):
 
 class Stage:
     def __init__(self):
-        # Short, since the path of a socket may have 107 characters only.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='tocsin-'))
         self.closing = contextlib.ExitStack()
         self.closing.callback(shutil.rmtree, self.folder, ignore_errors=True)
@@ -52,9 +51,9 @@ class Stage:
         self.closing.callback(guest.close)
         return guest
 
-    def tocsin(self, config='', **keywords):
+    def tocsin(self, config='', daemon='', **keywords):
         from .daemon import Tocsin
-        tocsin = Tocsin(self.folder, config, **keywords)
+        tocsin = Tocsin(self.folder, config, daemon, **keywords)
         self.daemons.append(tocsin)
         self.closing.callback(tocsin.close)
         return tocsin
