@@ -99,7 +99,7 @@ void report_add_decision(Text *text, json_object *decision, bool held) {
 
                 text_printf(text,
                             "%s%s",
-                            i == 0 ? ", after keeping " : ", ",
+                            i == 0 ? "; evidence asked for: " : ", ",
                             json_object_get_string(item));
         }
         if (would)

@@ -56,7 +56,7 @@ static void test_report(void) {
                 "      4  0x0\n"
                 "      5  0x1\n"
                 "    run state: guest-panicked\n"
-                "  Decided  reset, by rule known-power-bug, after keeping registers, memory\n"
+                "  Decided  reset, by rule known-power-bug; evidence asked for: registers, memory\n"
                 "    first of three\n"
                 "    action-set       pause  panic=pause  web.conf:4\n"
                 "    plugin escalate         agreed       38 us\n"
