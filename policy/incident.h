@@ -25,6 +25,7 @@ struct Incident {
         bool awaits_plugins;
         bool unadopted;   /* found in a run never seen before: recorded, not decided */
         bool stopped;     /* the machine stands still for it */
+        bool outdated;    /* the machine was reset for another one since */
         bool awaits_stop; /* its event says pause: the STOP is not here yet */
         bool awaits_info; /* the panic information was asked for */
         bool announced;

@@ -127,6 +127,9 @@ static void watch_on_reset(WatchMachine *m, const Observation *o, Moment now) {
                 watch_set_state(m, RUN_STATE_PRELAUNCH, now);
         if (!incident)
                 return;
+        if (watch_is_acting(m))
+                list_foreach(i, &m->incidents)
+                        list_entry(i, Incident, link)->outdated = true;
         incident->info->has_resets = true;
         incident->info->resets++;
         watch_lost(m->watch,

@@ -348,15 +348,15 @@ void watch_stepped(Watch *watch,
         watch_record(m, incident);
 }
 
-/* What waited for this action while it went on: a reset has ended what they were about. */
-static void watch_start_waiting(WatchMachine *m, bool reset, Moment now) {
+/* What waited for this action while it went on: a reset has ended what came before it. */
+static void watch_start_waiting(WatchMachine *m, Moment now) {
         list_foreach_safe(i, n, &m->incidents) {
                 Incident *incident = list_entry(i, Incident, link);
 
                 if (!incident->acts || incident->info->status != INCIDENT_STATUS_OPEN ||
-                    incident->awaits_stop || incident->awaits_info)
+                    incident->awaits_stop || incident->awaits_info || incident->awaits_plugins)
                         continue;
-                if (!reset) {
+                if (!incident->outdated) {
                         watch_start(m, incident, ACT_FROM_START, now);
                         return;
                 }
@@ -378,7 +378,8 @@ void watch_acted(Watch *watch, const char *machine, uint64_t id, IncidentOutcome
         if (!incident)
                 return;
         incident->acts = false;
-        incident->outcome = outcome;
+        incident->outcome = incident->info->outcome = outcome;
+        incident->info->has_outcome = true;
         reset = incident->info->decision->action == ACTION_RESET && outcome == INCIDENT_OUTCOME_DONE;
         if (outcome == INCIDENT_OUTCOME_FAILED)
                 watch_report(m,
@@ -386,7 +387,7 @@ void watch_acted(Watch *watch, const char *machine, uint64_t id, IncidentOutcome
                              "incident %llu: %s could not be carried out",
                              (unsigned long long) id,
                              action_to_string(incident->info->decision->action));
-        if (!m->running) {
+        if (incident->stopped) {
                 m->stop_incident = id;
                 watch->ops.changed(m, WATCH_CHANGE_KEPT, watch->userdata);
         }
@@ -399,7 +400,7 @@ void watch_acted(Watch *watch, const char *machine, uint64_t id, IncidentOutcome
         } else {
                 watch_close(m, incident, outcome, now);
         }
-        watch_start_waiting(m, reset, now);
+        watch_start_waiting(m, now);
         watch_tell(m, now, false);
         watch_arm(m, now);
 }

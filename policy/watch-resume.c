@@ -164,7 +164,9 @@ static void watch_take_up(WatchMachine *m, Incident *incident, Moment now) {
 static void watch_resume_incident(WatchMachine *m, Incident *incident, Moment now) {
         IncidentKind kind;
 
-        incident->stopped = run_state_get_incident(m->state, &kind) && kind == incident->info->kind;
+        /* One that is done waits for what may follow it; a stop now is another one's. */
+        incident->stopped = !incident->info->has_outcome &&
+                            run_state_get_incident(m->state, &kind) && kind == incident->info->kind;
         if (incident->info->status == INCIDENT_STATUS_ACTING) {
                 watch_take_up(m, incident, now);
                 return;
@@ -353,7 +355,7 @@ int watch_restore_incident(Watch *watch, IncidentInfo *take_info, Moment now) {
         incident->acts = decision && info->status != INCIDENT_STATUS_OPEN;
         if (info->status == INCIDENT_STATUS_OPEN && decision) {
                 /* It waited for what follows (resets, a late event), or for the STOP to act on. */
-                incident->acts = !info->stop_time && !decision->has_would &&
+                incident->acts = !info->has_outcome && !decision->has_would &&
                                  decision->action != incident->backend;
                 if (!incident->acts)
                         incident->settle_us = now.boot_us + WATCH_SETTLE_US;
