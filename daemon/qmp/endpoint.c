@@ -28,6 +28,10 @@
 /* Turns a second: 16,000 connections, or as many attempts while descriptors are out. */
 #define ENDPOINT_TURNS 1000
 
+/* Clients that are sent an event on its way in, before it goes to the disk; with more of them the rest
+ * is sent by and by, so that the other guests need not wait for all. */
+#define ENDPOINT_AT_ONCE 16
+
 /* Coalescing slack of the throttle window's timer. */
 #define ENDPOINT_WINDOW_SLACK_US (10 * USEC_PER_MSEC)
 
@@ -228,8 +232,11 @@ QmpEndpoint *qmp_endpoint_free(QmpEndpoint *endpoint) {
 }
 
 void qmp_endpoint_send(QmpEndpoint *endpoint, uint64_t seq, const char *text, size_t n) {
+        unsigned n_sent = 0;
+
         list_foreach(i, &endpoint->clients)
-                qmp_peer_send_event(qmp_peer_from_endpoint_link(i), seq, text, n);
+                qmp_peer_send_event(
+                        qmp_peer_from_endpoint_link(i), seq, text, n, n_sent++ < ENDPOINT_AT_ONCE);
 }
 
 void qmp_endpoint_lose(QmpEndpoint *endpoint, uint64_t seq, const char *reason) {

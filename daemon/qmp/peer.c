@@ -11,8 +11,10 @@
  * - Replies are never dropped: with a full queue no more commands are taken. Events wait for nobody:
  *   with a full queue they are dropped, until the client has read all of it and is told the range.
  *
- * EPOLLIN and EPOLLOUT are switched only when the state that wants it lasts: a round trip of a
- * command costs one recv() and one send().
+ * The socket is polled edge-triggered: what is known of it is kept in `readable` and `blocked`, so
+ * that a round trip of a command costs one recv() and one send() and nothing else; and since sd-event
+ * polls anew before each source it serves, each of a thousand clients that are ready at once would
+ * otherwise be reported again before every single one of them.
  */
 #include "daemon/qmp/peer.h"
 
@@ -41,6 +43,8 @@
  * after every command, and garbage, which makes up to 100 bytes of errors a byte, stays harmless. */
 #define PEER_PIECE_BYTES 512
 
+#define PEER_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
+
 struct QmpPeer {
         QmpServer *server;
         QmpEndpoint *endpoint; /* NULL: removed */
@@ -58,10 +62,13 @@ struct QmpPeer {
         int fd;
         uid_t uid;
         Access access;
-        bool deaf;    /* input came while none can be taken: EPOLLIN is off until it can */
-        bool blocked; /* the socket took less than it was given: EPOLLOUT tells when */
-        bool ended;   /* the peer has sent its last byte, and may still read */
-        bool broken;  /* over */
+        bool readable; /* the socket may hold more than was read */
+        bool blocked;  /* it took less than it was given: EPOLLOUT tells when it takes more */
+        bool polled;   /* EPOLLOUT is asked for */
+        bool closing;  /* the peer has sent its last byte, which may not have been read yet */
+        bool ended;    /* it has; the peer may still want answers */
+        bool gone;     /* it does not: it has closed */
+        bool broken;   /* over */
 };
 
 static const char *peer_refuse(const QmpCommand *command, void *userdata) {
@@ -123,6 +130,10 @@ static void peer_feed_rest(QmpPeer *peer) {
                        peer_feed(peer, buffer_content(&peer->in), buffer_length(&peer->in)));
 }
 
+static bool peer_can_read(const QmpPeer *peer) {
+        return peer->readable && !peer->ended && buffer_length(&peer->in) == 0 && peer_can_take(peer);
+}
+
 static void peer_read(QmpPeer *peer) {
         char *input = peer->server->input;
         size_t used;
@@ -130,6 +141,7 @@ static void peer_read(QmpPeer *peer) {
 
         n = recv(peer->fd, input, QMP_READ_BYTES, 0);
         if (n < 0) {
+                peer->readable = errno == EINTR;
                 if (errno != EAGAIN && errno != EINTR)
                         peer->broken = true;
                 return;
@@ -138,6 +150,8 @@ static void peer_read(QmpPeer *peer) {
                 peer->ended = true;
                 return;
         }
+        /* Less than it was asked for: a stream has no more, but for its end, if that is near. */
+        peer->readable = n == QMP_READ_BYTES || peer->closing;
         used = peer_feed(peer, input, (size_t) n);
         if (buffer_append(&peer->in, input + used, (size_t) n - used) < 0)
                 peer->broken = true;
@@ -173,57 +187,55 @@ static void peer_catch_up(QmpPeer *peer) {
 }
 
 static bool peer_is_over(const QmpPeer *peer) {
-        if (peer->broken)
+        /* Nobody waits for the answer of what is under way, or for what a full queue keeps back. */
+        if (peer->broken || (peer->gone && (peer->ended || !peer_can_take(peer))))
                 return true;
         return peer->ended && !peer->replay && !qmp_session_is_busy(peer->session) &&
                buffer_length(&peer->in) == 0 && buffer_length(&peer->out) == 0;
 }
 
+/* Switching it on reports at once if it is ready already, so no edge is missed. */
 static int peer_poll(QmpPeer *peer) {
-        bool idle = buffer_length(&peer->in) == 0 && peer_can_take(peer);
-        uint32_t events = 0;
+        if (peer->polled == peer->blocked)
+                return 0;
+        peer->polled = peer->blocked;
+        return sd_event_source_set_io_events(peer->source,
+                                             PEER_EVENTS | (peer->blocked ? EPOLLOUT : 0));
+}
 
-        if (peer->ended)
-                peer->deaf = true;
-        else if (idle)
-                peer->deaf = false;
-        if (!peer->deaf)
-                events |= EPOLLIN;
-        if (peer->blocked)
-                events |= EPOLLOUT;
-        return sd_event_source_set_io_events(peer->source, events);
+/* True if a turn ended at its own bound, and not at anything that will call again. */
+static bool peer_has_work(const QmpPeer *peer) {
+        if (!peer->blocked && buffer_length(&peer->out) > 0)
+                return true;
+        return peer_can_read(peer) || (buffer_length(&peer->in) > 0 && peer_can_take(peer));
 }
 
 void qmp_peer_turn(QmpPeer *peer) {
         list_remove(&peer->ready);
         peer_feed_rest(peer);
+        if (peer_can_read(peer))
+                peer_read(peer);
         peer_flush(peer);
         peer_catch_up(peer);
         peer_flush(peer);
 
-        if (peer_is_over(peer) || peer_poll(peer) < 0) {
+        if (peer_is_over(peer) || peer_poll(peer) < 0)
                 qmp_peer_free(peer);
-                return;
-        }
-        /* stopped by the bound of a turn, not by anything that will call again */
-        if (!peer->blocked &&
-            (buffer_length(&peer->out) > 0 || (buffer_length(&peer->in) > 0 && peer_can_take(peer))))
+        else if (peer_has_work(peer))
                 qmp_peer_schedule(peer);
 }
 
 static int peer_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         QmpPeer *peer = userdata;
-        bool can_read = !peer->ended && buffer_length(&peer->in) == 0 && peer_can_take(peer);
 
         if (revents & EPOLLOUT)
                 peer->blocked = false;
-        if (can_read && (revents & ~(uint32_t) EPOLLOUT))
-                peer_read(peer);
-        else if (revents & EPOLLIN)
-                peer->deaf = true;
-        /* Gone, and nothing to be read any more: nobody waits for what is under way. */
-        if ((revents & (EPOLLHUP | EPOLLERR)) && (!can_read || peer->ended))
-                peer->broken = true;
+        if (revents & ~(uint32_t) EPOLLOUT)
+                peer->readable = true;
+        if (revents & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+                peer->closing = true;
+        if (revents & (EPOLLHUP | EPOLLERR))
+                peer->gone = true;
         qmp_peer_turn(peer);
         return 0;
 }
@@ -252,7 +264,8 @@ int qmp_peer_new(QmpPeer **ret, QmpEndpoint *endpoint, int fd, uid_t uid, Access
         if (r >= 0)
                 r = qmp_session_greet(peer->session);
         if (r >= 0)
-                r = sd_event_add_io(peer->server->event, &peer->source, fd, EPOLLIN, peer_dispatch, peer);
+                r = sd_event_add_io(
+                        peer->server->event, &peer->source, fd, PEER_EVENTS, peer_dispatch, peer);
         if (r < 0) {
                 qmp_peer_free(peer);
                 return r;
@@ -293,7 +306,9 @@ void qmp_peer_hang_up(QmpPeer *peer) {
         peer_break(peer);
 }
 
-void qmp_peer_send_event(QmpPeer *peer, uint64_t seq, const char *text, size_t n) {
+void qmp_peer_send_event(QmpPeer *peer, uint64_t seq, const char *text, size_t n, bool at_once) {
+        bool first = list_is_empty(&peer->ready);
+
         if (!qmp_session_is_negotiated(peer->session) || peer->replay || peer->broken)
                 return;
         /* After a loss nothing is queued before the client knows of it: the range is without holes. */
@@ -304,7 +319,7 @@ void qmp_peer_send_event(QmpPeer *peer, uint64_t seq, const char *text, size_t n
         }
         if (!peer->blocked)
                 qmp_peer_schedule(peer);
-        if (buffer_length(&peer->out) >= PEER_BURST_BYTES)
+        if ((first && at_once) || buffer_length(&peer->out) >= PEER_BURST_BYTES)
                 peer_flush(peer);
 }
 

@@ -22,8 +22,9 @@ void qmp_peer_hang_up(QmpPeer *peer);
 /* Work that waits: input left over, queued output, what it fell behind with. May free it. */
 void qmp_peer_turn(QmpPeer *peer);
 
-/* Live events. One that finds the queue full is lost, and the client is told so once there is room. */
-void qmp_peer_send_event(QmpPeer *peer, uint64_t seq, const char *text, size_t n);
+/* Live events. One that finds the queue full is lost, and the client is told so once there is room.
+ * `at_once`: the first since its last turn does not wait for the next. */
+void qmp_peer_send_event(QmpPeer *peer, uint64_t seq, const char *text, size_t n, bool at_once);
 void qmp_peer_lose_event(QmpPeer *peer, uint64_t seq, const char *reason);
 
 /* Every event after `after` from the log, then live ones; replaces a replay under way. */

@@ -3,10 +3,11 @@
  * The difficulty is the seam between the log and now. It is closed by numbers alone:
  *
  * While a replay is under way its client gets no live events; `position` is the number up to which
- * it has had each event, or was told that it is lost. A read of the store sees every event put
- * before the read was asked for, so an answer that reaches the end of the log accounts for every
- * number up to `asked`, the newest one given at that moment; those that are missing do not exist.
- * It may hold later ones as well: the writer works in order, so these are without a gap, too.
+ * it has had each event, or was told that it is lost. A number is given and its event put within one
+ * call, in which no read is asked for, and a read sees every event put before it: so an answer that
+ * reaches the end of the log accounts for every number up to `asked`, the newest one given when it
+ * was asked for; those that are missing do not exist. It may hold later ones as well: the writer
+ * works in order, so these are without a gap, too.
  * The replay ends in the one place where position is the newest number given now: all later events
  * have larger numbers and go the live way, none of the earlier ones does. If events came while the
  * store was reading, it is asked once more, from where the client is.

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the endpoints share, and the way of an event to all of them: it gets its number, is written
- * to the log as control.sock sends it, and is formatted once for each of its two shapes, however many
- * clients there are. Each client copies it into its own queue; queues are sent when the loop comes
- * round, so a burst of events costs one send() a client.
+ * What the endpoints share, and the way of an event to all of them: it gets its number, is
+ * formatted once for each of its two shapes, however many clients there are, and goes to the log as
+ * control.sock sends it. Each client copies it into its own queue. The first event is sent before the
+ * disk's thread is woken for it; those that follow before the loop comes round wait for that, so
+ * a burst of events costs one send() a client.
  *
  * The event sources here have the same priority as those of the machines: sd-event serves equals
  * oldest first, while a higher priority for guests would let a single one that floods silence all
@@ -202,6 +203,8 @@ static void server_announce_control(QmpServer *server,
         int r;
 
         r = server_write_control(&line, announcement, seq);
+        if (server->control)
+                server_send(server->control, r, seq, &line, false);
         /* What the store can't keep it counts and reports itself; clients of now get it anyway. */
         if (r == 0)
                 (void) store_put_event(server->store,
@@ -211,8 +214,6 @@ static void server_announce_control(QmpServer *server,
                                        announcement->real_us,
                                        buffer_content(&line),
                                        buffer_length(&line) - strlen("\r\n"));
-        if (server->control)
-                server_send(server->control, r, seq, &line, false);
 }
 
 static void server_announce_machine(const QmpAnnouncement *announcement, uint64_t seq) {
