@@ -76,11 +76,24 @@ json_object *watch_action_data(WatchMachine *m, Action action) {
         return NULL;
 }
 
+/* A record that only waits for what may follow is the first to be closed when there are too many. */
+static bool watch_make_room(WatchMachine *m, Moment now) {
+        list_foreach(i, &m->incidents) {
+                Incident *incident = list_entry(i, Incident, link);
+
+                if (incident->acts || incident->settle_us == USEC_INFINITY || incident->awaits_info)
+                        continue;
+                watch_close(m, incident, incident->outcome, now);
+                return true;
+        }
+        return false;
+}
+
 Incident *watch_open(WatchMachine *m, IncidentKind kind, uint64_t time_us, Moment now) {
         Watch *watch = m->watch;
         Incident *incident;
 
-        if (m->n_incidents >= WATCH_OPEN_MAX) {
+        if (m->n_incidents >= WATCH_OPEN_MAX && !watch_make_room(m, now)) {
                 watch_lost(watch, -ENOBUFS);
                 return NULL;
         }

@@ -136,8 +136,14 @@ static void watch_take_up(WatchMachine *m, Incident *incident, Moment now) {
         };
         Recovery recovery = watch_recover(incident, m->state);
 
+        /* The word that was missing, for whoever may have to return once more. */
         watch_lost(m->watch,
-                   incident_add_step(incident, now.real_us, "note", NULL, "%s", texts[recovery]));
+                   incident_add_step(incident,
+                                     now.real_us,
+                                     recovery == RECOVERY_CONT ? "reset" : "note",
+                                     NULL,
+                                     "%s",
+                                     texts[recovery]));
         switch (recovery) {
         case RECOVERY_START:
         case RECOVERY_CONT:
@@ -337,6 +343,14 @@ static int watch_restore_cancel(const Watch *watch, Incident *incident) {
         return 0;
 }
 
+/* Its two seconds run from the last that was written, not from our return. */
+static uint64_t watch_left_to_settle(const IncidentInfo *info, Moment now) {
+        uint64_t last_us = info->n_steps ? timestamp_get_us(info->steps[info->n_steps - 1]->time) : 0;
+        uint64_t since_us = now.real_us > last_us ? now.real_us - last_us : 0;
+
+        return since_us < WATCH_SETTLE_US ? WATCH_SETTLE_US - since_us : 0;
+}
+
 int watch_restore_incident(Watch *watch, IncidentInfo *take_info, Moment now) {
         _cleanup_(incident_freep) Incident *incident = incident_new_from_info(take_info);
         DecisionInfo *decision;
@@ -358,7 +372,7 @@ int watch_restore_incident(Watch *watch, IncidentInfo *take_info, Moment now) {
                 incident->acts = !info->has_outcome && !decision->has_would &&
                                  decision->action != incident->backend;
                 if (!incident->acts)
-                        incident->settle_us = now.boot_us + WATCH_SETTLE_US;
+                        incident->settle_us = now.boot_us + watch_left_to_settle(info, now);
                 if (info->has_outcome)
                         incident->outcome = info->outcome;
         }
