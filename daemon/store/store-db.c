@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define STORE_DB_MODE 0640
-#define STORE_DB_DIR_MODE 0750
+#define STORE_DB_HEADER 100 /* bytes */
 /* Page cache in KiB. A batch that changes more pages spills into the write-ahead log. */
 #define STORE_DB_CACHE "256"
 /* Another program that reads the database may hold a lock for a moment. */
@@ -349,16 +349,24 @@ static int store_db_check(StoreDb *db) {
         return store_db_fail(db, rc);
 }
 
-/* SQLite would make it as the umask says; the other files take over its mode. */
+/* SQLite would make it as the umask says; the other files take over its mode. A file without
+ * a header, cut short by a crash of the host, is an empty database to SQLite; to us it has lost
+ * its mark. */
 static int store_db_make_file(const char *path) {
-        int fd;
+        struct stat st;
+        int fd, r = 0;
 
-        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, STORE_DB_MODE);
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, STORE_DB_MODE);
+        if (fd < 0 && errno == EEXIST) {
+                fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+                if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_size < STORE_DB_HEADER))
+                        r = -EUCLEAN;
+        }
         if (fd < 0)
                 return -errno;
         (void) fchmod(fd, STORE_DB_MODE);
         (void) close(fd);
-        return 0;
+        return r;
 }
 
 static int store_db_connect(StoreDb *db) {

@@ -12,10 +12,7 @@
 
 /* Of one transaction: some 10 ms of work, and a few megabytes of write-ahead log at most. */
 #define STORE_BATCH_OPS 512
-#define STORE_BATCH_BYTES (1 << 20)
-
-/* Answers waiting for the loop; each may be some megabytes. */
-#define STORE_ANSWERS_MAX 4
+#define STORE_BATCH_BYTES (512 << 10)
 
 static size_t store_op_measure(const char *s) {
         return s ? strlen(s) + 1 : 0;

@@ -12,6 +12,9 @@
 #include "daemon/store/store.h"
 #include "policy/util/list.h"
 
+/* Answers waiting for the loop; each may be some megabytes. */
+#define STORE_ANSWERS_MAX 4
+
 typedef enum StoreOpType {
         STORE_OP_INCIDENT,
         STORE_OP_MACHINE,

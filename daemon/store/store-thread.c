@@ -30,7 +30,7 @@
 #define STORE_TRIES 2
 /* Most that a database in memory takes. */
 #define STORE_MEMORY_BYTES (UINT64_C(16) << 20)
-/* The write-ahead log is worked in when it has so many pages, or a sixteenth of the limit. */
+/* The write-ahead log is worked in when it has so many pages, or an eighth of its share. */
 #define STORE_WAL_PAGES 1000
 
 typedef struct StoreThread {
@@ -82,8 +82,8 @@ static void store_thread_set_limits(StoreThread *t, const StoreLimits *limits) {
                 mine.bytes = STORE_MEMORY_BYTES;
         store_trim_set_limits(&t->trim, &mine);
         t->wal_pages = STORE_WAL_PAGES;
-        if (mine.bytes > 0 && mine.bytes / 16 / STORE_DB_PAGE < STORE_WAL_PAGES)
-                t->wal_pages = (int) (mine.bytes / 16 / STORE_DB_PAGE);
+        if (mine.bytes > 0 && store_trim_get_log_share(&mine) / 8 / STORE_DB_PAGE < STORE_WAL_PAGES)
+                t->wal_pages = (int) (store_trim_get_log_share(&mine) / 8 / STORE_DB_PAGE);
         (void) store_db_limit_wal(t->db, (uint64_t) t->wal_pages * 2 * STORE_DB_PAGE);
         t->more = true;
 }
@@ -373,7 +373,8 @@ static void store_thread_read(StoreThread *t) {
         StoreShared *shared = t->shared;
         StoreOp *op;
 
-        for (;;) {
+        /* Trimming and marks have their turn between reads. */
+        for (unsigned i = 0; i < STORE_ANSWERS_MAX; i++) {
                 store_thread_lock(t);
                 op = store_queue_take_read(&shared->queue, t->failing);
                 store_thread_unlock(t);
@@ -456,7 +457,8 @@ static void store_thread_begin(StoreThread *t) {
                         (void) snprintf(shared->log, sizeof(shared->log), "%s", t->mark.log);
                 else
                         store_make_log(shared->log);
-                store_shared_set_next(shared, &t->mark, t->home.lost);
+                /* In memory nobody knows what the disk has, should it come back. */
+                store_shared_set_next(shared, &t->mark, t->home.lost || r < 0);
         }
         store_thread_unlock(t);
         store_thread_adopt(t);
@@ -490,7 +492,11 @@ static bool store_thread_has_writes(StoreThread *t) {
 static void store_thread_finish(StoreThread *t) {
         int r = 0;
 
-        t->retry_us = t->db->path ? 0 : 1;
+        /* From memory, if it is worth another log. */
+        if (t->db->path)
+                t->retry_us = 0;
+        else if (t->db->n_events + t->db->n_incidents > 0)
+                t->retry_us = 1;
         for (bool last = false; !last && !store_thread_is_abandoned(t);) {
                 store_thread_write(t);
                 last = t->failing || !store_thread_has_writes(t);

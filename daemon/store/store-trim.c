@@ -10,9 +10,9 @@
  * number of names. Two machines in one bucket are counted at random turns; the quota then
  * bites late by some rows. Trimming goes below the quota by what may come until the next count.
  *
- * Size: the file may take three quarters of `bytes`; the rest is for the write-ahead log, which
- * can't be trimmed, only worked in. Pages that deleted rows leave behind are used again, or given
- * back when they are many. Events and incidents shrink by the same share.
+ * Size: a quarter of `bytes`, and 4 MiB at least, is for the write-ahead log, which can't be
+ * trimmed, only worked in; the file gets the rest. Pages that deleted rows leave behind are used
+ * again, or given back when they are many. Events and incidents shrink by the same share.
  */
 #include "daemon/store/store-trim.h"
 
@@ -22,8 +22,6 @@
 #define STORE_TRIM_ROWS 1024
 /* A machine is counted once in quota / 8 rows, at most so many. */
 #define STORE_TRIM_SLACK_MAX 512
-/* Of all rows, dropped in one step while the file is too big. */
-#define STORE_TRIM_SHARE 128
 /* Free pages given back in one step: up to a megabyte moves. */
 #define STORE_TRIM_PAGES 256
 /* Runs of machines that are remembered: twice the guests of the biggest host. */
@@ -214,12 +212,20 @@ static int store_trim_age(StoreDb *db, uint64_t before_us, uint64_t *events, uin
         return store_trim_events_changed(db);
 }
 
+uint64_t store_trim_get_log_share(const StoreLimits *limits) {
+        uint64_t share = limits->bytes / 4;
+
+        return share > STORE_BYTES_MIN / 2 ? share : STORE_BYTES_MIN / 2;
+}
+
 static int store_trim_size(StoreTrim *trim,
                            StoreDb *db,
                            uint64_t *events,
                            uint64_t *incidents,
                            bool *ret_more) {
-        uint64_t budget = trim->limits.bytes / 4 * 3 / STORE_DB_PAGE, pages, unused, before;
+        uint64_t budget = (trim->limits.bytes - store_trim_get_log_share(&trim->limits)) /
+                          STORE_DB_PAGE;
+        uint64_t pages, unused, used, before;
         int r;
 
         r = store_db_get(db, STORE_SQL_PAGES, &pages, "");
@@ -229,17 +235,19 @@ static int store_trim_size(StoreTrim *trim,
                 return r;
 
         before = *events + *incidents;
-        if (pages - unused > budget) {
-                r = store_trim_events(db, db->n_events / STORE_TRIM_SHARE + 1, events);
+        used = pages - unused;
+        if (used > budget) {
+                /* of n rows as many as pages are too many, and one */
+                r = store_trim_events(db, db->n_events * (used - budget) / used + 1, events);
                 if (r == 0)
                         r = store_trim_incidents(db,
                                                  STORE_SQL_INCIDENTS_DROP_CLOSED,
-                                                 db->n_incidents / STORE_TRIM_SHARE + 1,
+                                                 db->n_incidents * (used - budget) / used + 1,
                                                  incidents);
                 if (r == 0 && *events + *incidents == before)
                         r = store_trim_incidents(db,
                                                  STORE_SQL_INCIDENTS_DROP_ANY,
-                                                 db->n_incidents / STORE_TRIM_SHARE + 1,
+                                                 db->n_incidents * (used - budget) / used + 1,
                                                  incidents);
                 /* With nothing left to drop there is nothing more to do. */
                 *ret_more = *ret_more || *events + *incidents < before;

@@ -15,6 +15,8 @@ typedef struct StoreTrim {
 } StoreTrim;
 
 void store_trim_set_limits(StoreTrim *trim, const StoreLimits *limits);
+/* Of `bytes`, what is for the write-ahead log. */
+uint64_t store_trim_get_log_share(const StoreLimits *limits);
 /* After a row was written: the quota of its machine. */
 int store_trim_machine(StoreTrim *trim, StoreDb *db, const StoreOp *op);
 /* Totals, age and size, one bounded step; *ret_more tells that another is needed. */

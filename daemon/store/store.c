@@ -248,6 +248,8 @@ static void store_clamp_limits(StoreLimits *ret, const StoreLimits *limits) {
         *ret = *limits;
         if (ret->queue_bytes < STORE_QUEUE_MIN)
                 ret->queue_bytes = STORE_QUEUE_MIN;
+        if (ret->bytes > 0 && ret->bytes < STORE_BYTES_MIN)
+                ret->bytes = STORE_BYTES_MIN;
 }
 
 void store_set_limits(Store *store, const StoreLimits *limits) {

@@ -15,10 +15,11 @@
 
 typedef struct Store Store;
 
-#define STORE_EVENT_MAX (64 << 10) /* bytes of one event; a larger one is not kept */
-#define STORE_RECORD_MAX (1 << 20) /* bytes of one incident's record, as JSON */
-#define STORE_EVENTS_LIMIT 256     /* events of one read */
-#define STORE_INCIDENTS_LIMIT 1000 /* records of one read */
+#define STORE_EVENT_MAX (64 << 10)          /* bytes of one event; a larger one is not kept */
+#define STORE_RECORD_MAX (1 << 20)          /* bytes of one incident's record, as JSON */
+#define STORE_BYTES_MIN (UINT64_C(8) << 20) /* a smaller limit is taken for this */
+#define STORE_EVENTS_LIMIT 256              /* events of one read */
+#define STORE_INCIDENTS_LIMIT 1000          /* records of one read */
 
 /* 0 is no limit, but for queue_bytes, which is 4 MiB at least. */
 typedef struct StoreLimits {
