@@ -45,3 +45,17 @@ DEFINE_CLEANUP(Daemon *, daemon_free);
 Moment daemon_now(const Daemon *daemon);
 /* After any call into the watch: the timer follows its deadline. */
 void daemon_arm(Daemon *daemon);
+
+/* daemon-watch.c */
+extern const WatchOps daemon_watch_ops;
+extern const ActOps daemon_act_ops;
+extern const MachinesOps daemon_machines_ops;
+void daemon_observe(const Observation *observation, void *daemon);
+/* Answers of QEMU to what tocsin asks for itself. */
+#define DAEMON_ASK_US (10 * USEC_PER_SEC)
+
+/* daemon-restore.c */
+void daemon_restore(Daemon *daemon);
+
+/* Something an operator should know, by its subject; NULL: it is mended. */
+void daemon_problem(const char *key, const char *text, void *daemon);

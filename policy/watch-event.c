@@ -15,7 +15,7 @@
 void watch_set_state(WatchMachine *m, RunState state, Moment now) {
         if (m->state_known && !run_state_can_follow(m->state, state)) {
                 watch_report(m,
-                             LOG_WARNING,
+                             WATCH_LEVEL_WARNING,
                              "went from %s to %s, which QEMU never does at once",
                              run_state_to_string(m->state),
                              run_state_to_string(state));

@@ -396,7 +396,7 @@ void watch_acted(Watch *watch, const char *machine, uint64_t id, IncidentOutcome
         reset = incident->info->decision->action == ACTION_RESET && outcome == INCIDENT_OUTCOME_DONE;
         if (outcome == INCIDENT_OUTCOME_FAILED)
                 watch_report(m,
-                             LOG_ERR,
+                             WATCH_LEVEL_ERROR,
                              "incident %llu: %s could not be carried out",
                              (unsigned long long) id,
                              action_to_string(incident->info->decision->action));
@@ -457,7 +457,7 @@ void watch_flush_fold(WatchMachine *m, Moment now) {
         if (!list_is_empty(&m->incidents))
                 incident = list_entry(m->incidents.prev, Incident, link);
         watch_report(m,
-                     LOG_WARNING,
+                     WATCH_LEVEL_WARNING,
                      "%s repeated %llu times within a second",
                      m->folded_event,
                      (unsigned long long) m->folded_n);

@@ -2,7 +2,6 @@
 #pragma once
 /* What the files of the watch share. The file a function lives in is in its name's comment. */
 #include <json-c/linkhash.h>
-#include <syslog.h>
 
 #include "policy/util/prioq.h"
 #include "policy/watch.h"
@@ -42,7 +41,7 @@ struct Watch {
 
 /* watch.c */
 void watch_lost(Watch *watch, int r); /* counts r < 0 */
-void watch_report(WatchMachine *m, int level, const char *format, ...) _printf_(3, 4);
+void watch_report(WatchMachine *m, WatchLevel level, const char *format, ...) _printf_(3, 4);
 void watch_ask(WatchMachine *m, WatchQuestion question);
 void watch_announce_event(WatchMachine *m,
                           const char *event,

@@ -84,7 +84,7 @@ uint64_t watch_get_lost(const Watch *watch) {
         return watch->lost;
 }
 
-void watch_report(WatchMachine *m, int level, const char *format, ...) {
+void watch_report(WatchMachine *m, WatchLevel level, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list ap;
         int r;
@@ -429,7 +429,7 @@ static void watch_machine_tick(WatchMachine *m, Moment now) {
         if (m->folded_n > 0 && m->rate_start_us + USEC_PER_SEC <= now.boot_us)
                 watch_flush_fold(m, now);
         if (m->hold_until_us > 0 && m->hold_until_us <= now.boot_us) {
-                watch_report(m, LOG_NOTICE, "the hold is over: decisions are made again");
+                watch_report(m, WATCH_LEVEL_NOTICE, "the hold is over: decisions are made again");
                 watch_hold(m->watch, m, 0, now);
         }
         if (m->told_until_us <= now.boot_us)
@@ -483,7 +483,7 @@ static void watch_drop_changed(WatchMachine *m, const Policy *old, const Policy 
                         continue;
                 m->overrides.keys[key].set = false;
                 watch_report(m,
-                             LOG_WARNING,
+                             WATCH_LEVEL_WARNING,
                              "%s= was set by set-action; the configuration changed it, which counts now",
                              policy_key_to_string(key));
         }

@@ -36,6 +36,12 @@ typedef enum WatchChange {
         WATCH_CHANGE_REMOVED,  /* forgotten: a day after its last run ended */
 } WatchChange;
 
+typedef enum WatchLevel {
+        WATCH_LEVEL_ERROR,   /* something asked for could not be had */
+        WATCH_LEVEL_WARNING, /* something is wrong with a machine */
+        WATCH_LEVEL_NOTICE,
+} WatchLevel;
+
 /* Where an action that may have been begun before is taken up. */
 typedef enum ActPoint {
         ACT_FROM_START,
@@ -66,8 +72,8 @@ typedef struct WatchOps {
         /* Set these keys in the backend. */
         void (*tell)(const WatchMachine *machine, const ActionSet *set, void *userdata);
         void (*changed)(WatchMachine *machine, WatchChange change, void *userdata);
-        /* One line for the log; level as syslog's. `machine` may be NULL. */
-        void (*report)(const WatchMachine *machine, int level, const char *text, void *userdata);
+        /* One line for the log. */
+        void (*report)(const WatchMachine *machine, WatchLevel level, const char *text, void *userdata);
 } WatchOps;
 
 /* VFIO devices remembered of one machine; more are not shown. */

@@ -176,8 +176,8 @@ static void scenario_changed(WatchMachine *m, WatchChange change, void *userdata
         (void) json_object_object_add(s->kept, m->name, kept);
 }
 
-static void scenario_report(const WatchMachine *m, int level, const char *text, void *userdata) {
-        scenario_say(userdata, "log", "%s %s", m ? m->name : "-", text);
+static void scenario_report(const WatchMachine *m, WatchLevel level, const char *text, void *userdata) {
+        scenario_say(userdata, "log", "%s %s", m->name, text);
 }
 
 static const WatchOps scenario_ops = {
