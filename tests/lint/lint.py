@@ -122,7 +122,8 @@ def licenses():
     for name in files():
         if NO_SPDX.match(name):
             continue
-        wanted = 'MIT' if name.startswith('plugins/sdk/') and name.endswith(('.c', '.h')) else 'LGPL-2.1-or-later'
+        mit = name.startswith('plugins/sdk/') and name.endswith(('.c', '.h')) or name.startswith('tests/abi/')
+        wanted = 'MIT' if mit else 'LGPL-2.1-or-later'
         head = '\n'.join(text(name).splitlines()[:5])
         if f'SPDX-License-Identifier: {wanted}' not in head:
             yield f'{name}: no line "SPDX-License-Identifier: {wanted}" at its head'
