@@ -14,21 +14,45 @@ static void handlers_machine_fail(QmpCall *call, const char *text) {
         qmp_call_fail(call, QAPI_ERROR_CLASS_GENERIC_ERROR, "%s", text);
 }
 
+static void handlers_status_asked(int r, json_object *ret, const char *error, void *userdata) {
+        if (r < 0)
+                handlers_machine_fail(userdata, error ? error : strerror(-r));
+        else
+                qmp_call_return(userdata, json_object_get(ret));
+}
+
 void qmp_query_status(QmpCall *call) {
         Daemon *daemon = qmp_call_get_server_userdata(call);
         const WatchMachine *m = watch_find(daemon->watch, qmp_call_get_machine(call));
         json_object *ret = NULL;
+        int r;
 
-        if (!m || !m->state_known) {
+        if (!m || !m->attached) {
                 handlers_machine_fail(call,
                                       m && m->ended_us ? "The machine's run has ended"
-                                                       : "The run state is not known");
+                                                       : "The machine is not attached");
                 return;
         }
-        if (status_info_to_json(&(StatusInfo){ .running = m->running, .status = m->state }, &ret) < 0)
-                handlers_machine_fail(call, strerror(ENOMEM));
-        else
-                qmp_call_return(call, ret);
+        if (m->state_known) {
+                r = status_info_to_json(&(StatusInfo){ .running = m->running, .status = m->state },
+                                        &ret);
+                if (r < 0)
+                        handlers_machine_fail(call, strerror(-r));
+                else
+                        qmp_call_return(call, ret);
+                return;
+        }
+        /* Between a STOP and what it was for: QEMU knows. */
+        r = machines_command(daemon->machines,
+                             m->name,
+                             BACKEND_QUERY_STATUS,
+                             NULL,
+                             -1,
+                             HANDLERS_MACHINE_US,
+                             handlers_status_asked,
+                             call);
+        if (r < 0)
+                handlers_machine_fail(call, strerror(-r));
 }
 
 /* A client's set-action on its way to QEMU. */
