@@ -165,9 +165,9 @@ static void peer_flush(QmpPeer *peer) {
                 return;
         n = send(peer->fd, buffer_content(&peer->out), length, MSG_NOSIGNAL);
         if (n < 0) {
-                if (errno == EAGAIN)
+                if (errno == EAGAIN || errno == EINTR)
                         peer->blocked = true;
-                else if (errno != EINTR)
+                else
                         peer_break(peer);
                 return;
         }
@@ -205,8 +205,6 @@ static int peer_poll(QmpPeer *peer) {
 
 /* True if a turn ended at its own bound, and not at anything that will call again. */
 static bool peer_has_work(const QmpPeer *peer) {
-        if (!peer->blocked && buffer_length(&peer->out) > 0)
-                return true;
         return peer_can_read(peer) || (buffer_length(&peer->in) > 0 && peer_can_take(peer));
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "server-fixture.h"
+#include "tests/unit/server-fixture.h"
 
+#include <CUnit/CUnit.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -408,6 +409,27 @@ json_object *peer_message(Peer *peer) {
                 return NULL;
         CHECK(json_parse(line, strlen(line), &message, NULL) == 0);
         return message;
+}
+
+void peer_assert_line(Peer *peer, const char *expected) {
+        _cleanup_free_ char *line = peer_line(peer);
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(line);
+        CU_ASSERT_STRING_EQUAL(line, expected);
+}
+
+void peer_assert_nothing(Peer *peer) {
+        _cleanup_free_ char *line = peer_line(peer);
+
+        CU_ASSERT_PTR_NULL(line);
+}
+
+void peer_assert_event(Peer *peer, uint64_t n) {
+        _cleanup_(json_object_putp) json_object *message = peer_message(peer);
+
+        CU_ASSERT_PTR_NOT_NULL_FATAL(message);
+        CU_ASSERT_STRING_EQUAL(message_get_string(message, "event"), "GUEST_PANICKED");
+        CU_ASSERT_EQUAL(message_get_number(message, "data.n"), n);
 }
 
 bool peer_is_at_end(Peer *peer) {

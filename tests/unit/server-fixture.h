@@ -64,6 +64,11 @@ char *peer_line(Peer *peer);
 char *peer_wait_line(Peer *peer);
 /* The next line as JSON. */
 json_object *peer_message(Peer *peer);
+/* CUnit's assertions: the next line is this; none has come; the next message is fixture_announce()'s
+ * event with this number. */
+void peer_assert_line(Peer *peer, const char *expected);
+void peer_assert_nothing(Peer *peer);
+void peer_assert_event(Peer *peer, uint64_t n);
 /* True when the server has closed and everything it sent was taken. */
 bool peer_is_at_end(Peer *peer);
 /* Reads at most `n` bytes from the socket, as a slow client does. */

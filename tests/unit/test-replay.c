@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "daemon/store/store.h"
-#include "harness.h"
 #include "policy/qapi/json.h"
-#include "server-fixture.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/server-fixture.h"
 
 #define CONTROL "control.sock"
 

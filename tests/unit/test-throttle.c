@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The windows of QEMU's throttling, in the order the facts tell of; the calls are the clock. */
 #include "daemon/qmp/throttle.h"
-#include "harness.h"
+#include "tests/unit/harness.h"
 
 static void offer(Throttle *t, uint64_t seq, const char *text, int expected) {
         CU_ASSERT_EQUAL(throttle_offer(t, seq, text, strlen(text)), expected);
