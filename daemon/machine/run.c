@@ -265,8 +265,12 @@ int run_new(Machines *machines, const char *name, QmpIdentity *identity, Process
         if (r == 0)
                 r = index_add(&machines->runs_by_id, &run->by_id, run->id);
         if (r == 0)
-                r = sd_event_add_io(
-                        machines->event, &run->exit, process->pidfd, EPOLLIN, run_dispatch_exit, run);
+                r = sd_event_add_io(machines->event,
+                                    &run->exit,
+                                    process->pidfd,
+                                    EPOLLIN | EPOLLET,
+                                    run_dispatch_exit,
+                                    run);
         if (r < 0) {
                 run_free(run);
                 return r;
