@@ -523,6 +523,15 @@ static int store_db_rename(const char *from, const char *to) {
         return 0;
 }
 
+void store_db_remove_log(const char *path) {
+        char log[PATH_MAX];
+
+        (void) snprintf(log, sizeof(log), "%s-wal", path);
+        (void) unlink(log);
+        (void) snprintf(log, sizeof(log), "%s-shm", path);
+        (void) unlink(log);
+}
+
 int store_db_set_aside(const char *path, const char *label) {
         /* The write-ahead log goes first: a database without its log is a damaged one, a log
          * without its database would be played into the next. */
@@ -548,7 +557,6 @@ int store_db_set_aside(const char *path, const char *label) {
                         if (r < 0)
                                 return r;
                 }
-        (void) snprintf(from, sizeof(from), "%s-shm", path);
-        (void) unlink(from);
+        store_db_remove_log(path);
         return 0;
 }

@@ -57,6 +57,8 @@ StoreDb *store_db_close(StoreDb *db);
 
 /* Renames the database and what belongs to it to PATH.LABEL-1; the last three are kept. */
 int store_db_set_aside(const char *path, const char *label);
+/* Removes the write-ahead log beside `path`. */
+void store_db_remove_log(const char *path);
 /* Has the file been removed or replaced under us? SQLite would go on writing to nowhere. */
 bool store_db_has_moved(StoreDb *db);
 

@@ -125,6 +125,8 @@ int store_home_replace(StoreHome *home, StoreDb **db) {
         (void) snprintf(why, sizeof(why), "%s", store_db_get_error(*db));
         *db = store_db_free(*db);
         if (moved) {
+                /* Whatever is there now, our write-ahead log is not its. */
+                store_db_remove_log(home->path);
                 home->lost = true;
                 (void) snprintf(home->notice,
                                 sizeof(home->notice),

@@ -144,6 +144,7 @@ StoreOp *store_queue_take_completed(StoreQueue *queue, StoreOp *op) {
 }
 
 static void store_queue_drop(StoreQueue *queue, StoreOp *op, StoreLostFunc lost, void *userdata) {
+        queue->full = true;
         queue->n_lost++;
         if (op->type == STORE_OP_EVENT)
                 lost(op->number, userdata);
@@ -168,6 +169,13 @@ void store_queue_push(StoreQueue *queue, StoreOp *op, StoreLostFunc lost, void *
                         break;
                 store_queue_drop(queue, victim, lost, userdata);
         }
+}
+
+bool store_queue_relax(StoreQueue *queue) {
+        if (!queue->full || queue->bytes > queue->limit / 2)
+                return false;
+        queue->full = false;
+        return true;
 }
 
 bool store_queue_has_writes(const StoreQueue *queue) {

@@ -78,6 +78,7 @@ typedef struct StoreQueue {
         size_t bytes;   /* of all but `completed` */
         size_t limit;
         uint64_t ticket;
+        bool full; /* something was dropped, and not half of the queue has been written since */
         uint64_t n_lost;
         unsigned n_answers; /* reads in `completed` */
 } StoreQueue;
@@ -91,6 +92,8 @@ typedef void (*StoreLostFunc)(uint64_t seq, void *userdata);
 /* Takes the operation. When the queue is full, events go first, oldest first, then incidents,
  * oldest first. What is dropped and wants an answer is in `completed` afterwards with -ENOBUFS. */
 void store_queue_push(StoreQueue *queue, StoreOp *op, StoreLostFunc lost, void *userdata);
+/* Returns true when it stops being `full`. */
+bool store_queue_relax(StoreQueue *queue);
 bool store_queue_has_writes(const StoreQueue *queue);
 /* Moves writes to `taken`, incidents before events, up to the bounds of one transaction. */
 void store_queue_take_writes(StoreQueue *queue);

@@ -422,7 +422,7 @@ static bool store_thread_wait(StoreThread *t, bool *ret_write) {
 
         store_thread_lock(t);
         shared->busy_since_us = 0;
-        if (shared->hung)
+        if (store_queue_relax(&shared->queue) || shared->hung)
                 store_shared_wake(shared);
         while (!shared->closing) {
                 write = store_thread_is_due(t) || (!t->failing && store_thread_can_write(t));

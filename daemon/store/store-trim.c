@@ -252,8 +252,11 @@ static int store_trim_size(StoreTrim *trim,
                 /* With nothing left to drop there is nothing more to do. */
                 *ret_more = *ret_more || *events + *incidents < before;
         } else if (unused > STORE_TRIM_PAGES && (pages > budget || unused > pages / 4)) {
+                before = unused;
                 r = store_db_vacuum(db, STORE_TRIM_PAGES);
-                *ret_more = true;
+                if (r == 0)
+                        r = store_db_get(db, STORE_SQL_FREE_PAGES, &unused, "");
+                *ret_more = *ret_more || unused < before;
         }
         return r;
 }

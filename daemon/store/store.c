@@ -150,27 +150,38 @@ static void store_arm_timer(Store *store, uint64_t us) {
         store->timer_armed = true;
 }
 
+/* What the thread has said, and whether it says anything. Tells whether it has something to do. */
+static bool store_look(Store *store) {
+        StoreShared *shared = store->shared;
+        uint64_t busy_us = 0;
+        bool pending;
+
+        store_lock(store);
+        memcpy(store->log, shared->log, sizeof(store->log));
+        store->error = shared->error;
+        if (shared->busy_since_us > 0)
+                busy_us = store_now_us(CLOCK_MONOTONIC) - shared->busy_since_us;
+        store->hung_us = busy_us > STORE_HUNG_US ? busy_us : 0;
+        shared->hung = store->hung_us > 0;
+        pending = busy_us > 0 || shared->queue.bytes > 0;
+        store->dropping = shared->queue.full;
+        store_unlock(store);
+
+        store_update_health(store);
+        return pending;
+}
+
 /* Exists while something was queued within the last seconds, or the thread hangs. */
 static int store_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Store *store = userdata;
-        uint64_t busy_us, hung_us = 0, now_us = store_now_us(CLOCK_MONOTONIC);
         bool pending;
 
         store->timer_armed = false;
-        store_lock(store);
-        busy_us = store->shared->busy_since_us;
-        if (busy_us > 0 && now_us > busy_us + STORE_HUNG_US)
-                hung_us = now_us - busy_us;
-        store->shared->hung = hung_us > 0;
-        pending = busy_us > 0 || store->shared->queue.bytes > 0;
-        if (store->shared->queue.bytes < store->shared->queue.limit / 2)
-                store->dropping = false;
-        store_unlock(store);
-
-        store->hung_us = hung_us;
-        store_update_health(store);
-        if (hung_us > 0) {
-                store_arm_timer(store, hung_us < STORE_HUNG_MAX_US ? hung_us : STORE_HUNG_MAX_US);
+        pending = store_look(store);
+        if (store->hung_us > 0) {
+                store_arm_timer(store,
+                                store->hung_us < STORE_HUNG_MAX_US ? store->hung_us
+                                                                   : STORE_HUNG_MAX_US);
                 store_answer_waiting(store, -ETIMEDOUT, true);
         } else if (pending && store->error == 0) {
                 store_arm_timer(store, STORE_HUNG_US);
@@ -186,20 +197,13 @@ static int store_on_wake(sd_event_source *source, int fd, uint32_t revents, void
 
         if (read(fd, &count, sizeof(count)) < 0)
                 return 0;
-        store_lock(store);
-        memcpy(store->log, shared->log, sizeof(store->log));
-        store->error = shared->error;
-        if (shared->busy_since_us + STORE_HUNG_US > store_now_us(CLOCK_MONOTONIC) ||
-            shared->busy_since_us == 0) {
-                shared->hung = false;
-                store->hung_us = 0;
-        }
+        (void) store_look(store);
         /* What callbacks add to the list has its own wakeup. */
+        store_lock(store);
         list_foreach(i, &shared->queue.completed)
                 n++;
         store_unlock(store);
 
-        store_update_health(store);
         if (store->error < 0)
                 store_answer_waiting(store, store->error, false);
 
@@ -225,21 +229,18 @@ static void store_on_lost(uint64_t seq, void *userdata) {
 
 void store_push(Store *store, StoreOp *op) {
         StoreShared *shared = store->shared;
-        uint64_t lost;
+        bool full;
 
         if (op->answer)
                 list_append(&store->waiting, &op->waiting_link);
         store_lock(store);
-        lost = shared->queue.n_lost;
+        full = shared->queue.full;
         store_queue_push(&shared->queue, op, store_on_lost, shared);
-        lost = shared->queue.n_lost - lost;
-        if (!list_is_empty(&shared->queue.completed) || (lost > 0 && !store->dropping))
+        if (!list_is_empty(&shared->queue.completed) || full != shared->queue.full)
                 store_shared_wake(shared);
         (void) pthread_cond_signal(&shared->work);
         store_unlock(store);
 
-        if (lost > 0)
-                store->dropping = true;
         if (!store->timer_armed)
                 store_arm_timer(store, STORE_HUNG_US);
 }

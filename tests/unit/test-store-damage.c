@@ -2,9 +2,11 @@
 /* The store on a disk that does not do its part. Nothing stops, and each fault is told. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -302,6 +304,71 @@ static void test_full(void) {
         store_fixture_deinit(&f);
 }
 
+/* A file system of 16 MiB that a ballast fills. Returns false when we may not. */
+static bool test_mount(const StoreFixture *f, char *ballast, size_t n) {
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("tmpfs", f->dir, "tmpfs", 0, "size=16m") < 0)
+                return false;
+        (void) snprintf(ballast, n, "%s/ballast", f->dir);
+        return true;
+}
+
+static void test_fill(const char *ballast) {
+        static const char block[4096];
+        int fd = open(ballast, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+        CU_ASSERT_FATAL(fd >= 0);
+        while (write(fd, block, sizeof(block)) > 0)
+                ;
+        (void) close(fd);
+}
+
+/* As above with a file system that is really full: SQLite's own way through it. */
+static void test_really_full(void) {
+        StoreFixture f;
+        ReadResult result;
+        uint64_t lost, n = 0;
+        char ballast[128];
+
+        store_fixture_init(&f);
+        if (!test_mount(&f, ballast, sizeof(ballast))) {
+                store_fixture_deinit(&f);
+                harness_skip("the right to mount");
+                return;
+        }
+        store_fixture_open(&f);
+        (void) store_fixture_put_event(&f, "vm1");
+        (void) store_fixture_settle(&f);
+        test_fill(ballast);
+        for (unsigned i = 0; i < 3000; i++)
+                (void) store_fixture_put_event(&f, "vm1");
+        store_fixture_run_until_health(&f, "full");
+        CU_ASSERT_EQUAL(truncate(ballast, 0), 0);
+        store_fixture_run_until_health(&f, "ok");
+        lost = store_get_lost(f.store);
+        CU_ASSERT_EQUAL(lost, 0);
+        do {
+                store_fixture_read_events(&f, n, &result);
+                CU_ASSERT_EQUAL(result.r, 0);
+                n += result.n;
+        } while (result.n > 0);
+        CU_ASSERT_EQUAL(n, 3001);
+
+        /* Full when it ends, full when it starts. */
+        test_fill(ballast);
+        store_fixture_close(&f);
+        store_fixture_open(&f);
+        n = store_fixture_put_event(&f, "vm1");
+        CU_ASSERT(n > 3001);
+        CU_ASSERT_EQUAL(truncate(ballast, 0), 0);
+        store_fixture_run_until_health(&f, "ok");
+        store_fixture_read_events(&f, n - 1, &result);
+        CU_ASSERT_EQUAL(result.n, 1);
+        store_fixture_close(&f);
+        CU_ASSERT_EQUAL(umount(f.dir), 0);
+        store_fixture_deinit(&f);
+}
+
 /* The queue has an end: events go first, the oldest first. */
 static void test_overflow(void) {
         StoreIncidentFilter filter = FIXTURE_ANY;
@@ -320,8 +387,8 @@ static void test_overflow(void) {
         lost = store_get_lost(f.store);
         CU_ASSERT(lost > 1000);
         CU_ASSERT_STRING_EQUAL(store_explain_missing(f.store, 11 + lost / 2), "store");
-        faulty_vfs_fail_writes(0);
         store_fixture_run_until_health(&f, "cannot write");
+        faulty_vfs_fail_writes(0);
         store_fixture_run_until_health(&f, "ok");
 
         store_fixture_read_incidents(&f, &filter, &result);
@@ -488,6 +555,7 @@ TEST_MAIN("store-damage",
           { "the file is removed", test_removed },
           { "no folder: memory", test_memory },
           { "a full disk", test_full },
+          { "a file system that is full", test_really_full },
           { "a full queue", test_overflow },
           { "a hung disk", test_hung },
           { "the end with a hung disk", test_close_hung },
