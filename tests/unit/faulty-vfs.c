@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "faulty-vfs.h"
+#include "tests/unit/faulty-vfs.h"
 
 #include <fcntl.h>
 #include <limits.h>

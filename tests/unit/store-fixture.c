@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "store-fixture.h"
+#include "tests/unit/store-fixture.h"
 
 #include <errno.h>
 #include <ftw.h>

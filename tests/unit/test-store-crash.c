@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "faulty-vfs.h"
-#include "harness.h"
 #include "policy/util/moment.h"
-#include "store-fixture.h"
+#include "tests/unit/faulty-vfs.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/store-fixture.h"
 
 #define LIVES 12
 #define NUMBERS_MAX 200000

@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "faulty-vfs.h"
-#include "harness.h"
 #include "policy/util/moment.h"
-#include "store-fixture.h"
+#include "tests/unit/faulty-vfs.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/store-fixture.h"
 
 /* Numbers from the clock are larger. */
 #define LEAP UINT64_C(1000000000000000)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is remembered of numbers that were never written. */
 #include "daemon/store/store-holes.h"
-#include "harness.h"
+#include "tests/unit/harness.h"
 
 static void test_join(void) {
         StoreHoles holes = {};

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "daemon/store/store-schema.h"
-#include "harness.h"
+#include "tests/unit/harness.h"
 
 /* What a later tocsin may bring. */
 #define STEP_2 "ALTER TABLE machines ADD COLUMN boot TEXT; CREATE INDEX later ON machines(boot);"

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "harness.h"
 #include "policy/util/moment.h"
-#include "store-fixture.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/store-fixture.h"
 
 static uint64_t test_now(void) {
         return (uint64_t) time(NULL) * USEC_PER_SEC;

@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "harness.h"
 #include "policy/util/moment.h"
-#include "store-fixture.h"
+#include "tests/unit/harness.h"
+#include "tests/unit/store-fixture.h"
 
 static void test_events(void) {
         StoreFixture f;
