@@ -42,7 +42,7 @@ run: build
 	     -e 's|^#* *state-dir *=.*|state-dir = $(abspath $(BUILD))/run/state|' \
 	     conf/tocsin.conf > $(BUILD)/run/tocsin.conf
 	@echo "tocsind with $(BUILD)/run/tocsin.conf; in another terminal:"
-	@echo "    $(BUILD)/daemon/tocsinctl --socket $(BUILD)/run/control.sock status"
+	@echo "    $(BUILD)/daemon/ctl/tocsinctl --socket $(BUILD)/run/control.sock status"
 	@exec $(BUILD)/daemon/tocsind --config $(BUILD)/run/tocsin.conf
 
 install: build
