@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The difficulty is what is known of used numbers when a file is given up. Its mark is
+ * read before anything else is looked at, so it is often there even if the rest is not. If tocsind
+ * dies between setting a file aside and marking the next, what is set aside remains to tell that this
+ * is not the first start. Only someone who removes all of it begins at 1 again.
+ */
 #include "daemon/store/store-home.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Waits are counted on CLOCK_MONOTONIC: a host that was suspended has no hung disk. Numbers that
+ * leap take CLOCK_REALTIME, the one that goes on over boots.
+ */
 #include "daemon/store/store-shared.h"
 
 #include <errno.h>
