@@ -13,7 +13,7 @@
 #define _public_ __attribute__((__visibility__("default")))
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
-#define CONTAINER_OF(ptr, type, member) ((type *) (void *) ((char *) (ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *) (void *) ((char *) (ptr) -offsetof(type, member)))
 
 #define TAKE_PTR(ptr)                                                                              \
         ({                                                                                         \

@@ -15,9 +15,7 @@ struct List {
 };
 
 #define LIST_INIT(head)                                                                            \
-        {                                                                                          \
-                &(head), &(head)                                                                   \
-        }
+        { &(head), &(head) }
 
 static inline void list_init(List *list) {
         list->prev = list->next = list;
