@@ -18,21 +18,12 @@ static const BugcheckWord bugcheck_irql[] = {
 static const BugcheckWord bugcheck_access[] = { { 0, "read" }, { 1, "write" }, { 8, "execute" }, {} };
 
 static const BugcheckWord bugcheck_access_irql[] = {
-        { 0, "read" },
-        { 1, "write" },
-        { 2, "execute" },
-        { 8, "execute" },
-        {},
+        { 0, "read" }, { 1, "write" }, { 2, "execute" }, { 8, "execute" }, {},
 };
 
 /* Before Windows 10 and on Arm 1 is a write, on x64 2; execution is 8 on Arm and 0x10 on x64. */
 static const BugcheckWord bugcheck_access_fault[] = {
-        { 0, "read" },
-        { 1, "write" },
-        { 2, "write" },
-        { 8, "execute" },
-        { 0x10, "execute" },
-        {},
+        { 0, "read" }, { 1, "write" }, { 2, "write" }, { 8, "execute" }, { 0x10, "execute" }, {},
 };
 
 static const BugcheckWord bugcheck_mode[] = { { 0, "kernel mode" }, { 1, "user mode" }, {} };
@@ -104,9 +95,9 @@ static const Bugcheck bugchecks[] = {
         { 0x74, 0, "the SYSTEM hive lacks something", { R, R, R, STATUS("why it failed, if known") } },
         { 0x75, 0, NULL, { P("always 1"), STATUS("why the hive could not be converted"), R, R } },
         { 0x76, 1, "a driver left pages of a process locked", BY_TYPE("what is wrong") },
-        { 0x77, 0, "a page of a kernel stack could not be read back", { STATUS("status; or 0, 1, 2: where the page came from"), STATUS("I/O status; or what stands in place of the signature"), P("number of the page file"), P("offset in it; or address of the signature") } },
+        { 0x77, 1, "a page of a kernel stack could not be read back", { STATUS("status; or 0, 1, 2: where the page came from"), STATUS("I/O status; or what stands in place of the signature"), P("number of the page file"), P("offset in it; or address of the signature") } },
         { 0x79, 1, "kernel and HAL do not fit", BY_TYPE("what does not fit") },
-        { 0x7a, 0, "a page of kernel data could not be read from the page file or disk", { P("lock type (1 to 4), or the page table entry"), STATUS("error of the I/O"), P("process, InPageSupport structure or contents of the PTE"), P("address that could not be paged in") } },
+        { 0x7a, 2, "a page of kernel data could not be read from the page file or disk", { P("lock type (1 to 4), or the page table entry"), STATUS("error of the I/O"), P("process, InPageSupport structure or contents of the PTE"), P("address that could not be paged in") } },
         { 0x7b, 0, "Windows lost its boot disk or can't read it", { P("device object, or name of the boot device (UNICODE_STRING)"), R, R, R } },
         { 0x7d, 0, NULL, { P("pages found"), P("lowest page"), P("highest page"), R } },
         { 0x7e, 1, "a system thread raised an exception nobody handled", EXCEPTION_RECORDS },

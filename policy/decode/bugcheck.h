@@ -35,8 +35,8 @@ struct BugcheckParameter {
 
 struct Bugcheck {
         uint32_t code;
-        unsigned type;      /* the parameter (1 to 4) that tells one cause from another; 0: none */
-        const char *cause;  /* what the code says by itself, where that adds to its name */
+        unsigned type;     /* the parameter (1 to 4) that tells one cause from another; 0: none */
+        const char *cause; /* what the code says by itself, where that adds to its name */
         BugcheckParameter parameter[BUGCHECK_PARAMETERS];
 };
 
