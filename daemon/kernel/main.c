@@ -31,12 +31,13 @@ typedef struct Main {
         sd_event *event;
 } Main;
 
-static int main_load(Main *main, char **ret_error) {
+/* `lenient`: a start with a good remainder; a reload is whole, or keeps the old one. */
+static int main_load(Main *main, bool lenient, char **ret_error) {
         _cleanup_(config_errors_deinit) ConfigErrors errors = {};
         Config *config = NULL;
         int r;
 
-        r = config_load(main->config_file, true, &config, &errors);
+        r = config_load(main->config_file, lenient, &config, &errors);
         if (r != 0) {
                 const char *why = r < 0 ? strerror(-r) : "the configuration is broken";
 
@@ -61,7 +62,7 @@ static bool main_may_connect(const char *path, void *userdata) {
 }
 
 static int main_reload(char **ret_error, void *userdata) {
-        return main_load(userdata, ret_error);
+        return main_load(userdata, false, ret_error);
 }
 
 static void main_alone(void *userdata) {
@@ -175,7 +176,7 @@ int main(int argc, char *argv[]) {
         r = main_parse(&state, argc, argv);
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
-        r = main_load(&state, &error);
+        r = main_load(&state, true, &error);
         if (r < 0) {
                 fprintf(stderr, SD_ERR "tocsin-kernel: %s\n", error ? error : strerror(-r));
                 return EXIT_FAILURE;
