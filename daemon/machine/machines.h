@@ -59,15 +59,18 @@ typedef struct MachinesConfig {
 
 struct KernelClient;
 
+/* `kernel` NULL: paths are connected to from here, as far as that is permitted. */
 int machines_new(Machines **ret,
                  sd_event *event,
                  struct KernelClient *kernel,
                  const MachinesOps *ops,
                  void *userdata);
+/* Commands under way are answered with -ENOTCONN from within; nothing is observed. */
 Machines *machines_free(Machines *machines);
 /* At start and at each reload; connections that the new configuration still names are kept. */
 int machines_configure(Machines *machines, const MachinesConfig *config);
-/* `fd` is sent along with GETFD (borrowed), else -1. Returns 0 when done() will be called. */
+/* `fd` is sent along with GETFD (borrowed), else -1. Returns 0 when done() will be called; it won't
+ * after -ENOENT (no such machine), -ENOTCONN, -EOPNOTSUPP, -EBUSY, -ENOBUFS or -ENOMEM. */
 int machines_command(Machines *machines,
                      const char *machine,
                      BackendVerb verb,
