@@ -162,6 +162,7 @@ static int daemon_on_reload(sd_event_source *source,
                 report(LOG_WARNING, NULL, "runtime-dir= and state-dir= change at the next start only");
         daemon->config = config;
         report_set_level(config->log_level);
+        daemon_configure_plugins(daemon);
         watch_set_policy(daemon->watch, config->policy, daemon_now(daemon));
         store_set_limits(daemon->store, &config->store);
         server = daemon_server_config(config);
@@ -321,6 +322,8 @@ static int daemon_open_parts(Daemon *daemon, const char *boot_id) {
         if (r >= 0)
                 r = watch_new(&daemon->watch, &daemon_watch_ops, daemon->config->policy, boot_id, daemon);
         if (r >= 0)
+                r = daemon_open_plugins(daemon);
+        if (r >= 0)
                 r = daemon_open_kernel(daemon);
         if (r >= 0)
                 r = machines_new(&daemon->machines,
@@ -363,6 +366,7 @@ int daemon_new(Daemon **ret, const char *config_file) {
                 report(LOG_ERR, NULL, "can't start: %s", strerror(-r));
                 return r;
         }
+        daemon_configure_plugins(daemon);
         daemon_attach_host(daemon, boot_id);
         daemon_restore(daemon);
         daemon_arm(daemon);
@@ -383,6 +387,7 @@ static void daemon_free_endpoint(WatchMachine *machine, void *userdata) {
 Daemon *daemon_free(Daemon *daemon) {
         if (!daemon)
                 return NULL;
+        plugins_free(daemon->plugins);
         act_free(daemon->act);
         machines_free(daemon->machines);
         kernel_client_free(daemon->kernel);

@@ -10,6 +10,7 @@
 #include "daemon/config/config.h"
 #include "daemon/kernel/kernel-client.h"
 #include "daemon/machine/machines.h"
+#include "daemon/plugin/plugins.h"
 #include "daemon/qmp/server.h"
 #include "daemon/store/store.h"
 #include "policy/watch.h"
@@ -29,6 +30,7 @@ struct Daemon {
         Machines *machines;
         Watch *watch;
         Act *act;
+        Plugins *plugins;
         sd_event_source *deadline;
         uint64_t deadline_us;
         uint64_t writes;       /* records handed to the store so far */
@@ -53,6 +55,16 @@ extern const MachinesOps daemon_machines_ops;
 void daemon_observe(const Observation *observation, void *daemon);
 /* Answers of QEMU to what tocsin asks for itself. */
 #define DAEMON_ASK_US (10 * USEC_PER_SEC)
+
+/* daemon-plugin.c */
+unsigned daemon_plugin_kinds(const WatchMachine *machine, void *daemon);
+bool daemon_consult(const WatchMachine *machine,
+                    const IncidentInfo *incident,
+                    const Decision *so_far,
+                    void *daemon);
+int daemon_open_plugins(Daemon *daemon);
+/* Before the policy that names them is set. */
+void daemon_configure_plugins(Daemon *daemon);
 
 /* daemon-restore.c */
 void daemon_restore(Daemon *daemon);

@@ -11,6 +11,7 @@ static void config_guest_deinit(ConfigGuest *guest) {
         free(guest->policy.origin);
         for (PolicyKey key = 0; key < _POLICY_KEY_MAX; key++)
                 free(guest->policy.actions.keys[key].origin);
+        config_words_free(guest->policy.plugins);
         free(guest->qmp);
 }
 

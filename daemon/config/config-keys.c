@@ -144,6 +144,7 @@ static const ConfigType config_type_events = {
 #define GUEST(member) .offset = offsetof(ConfigGuest, member)
 #define GUEST_SET(member) .set = offsetof(ConfigGuest, member)
 #define RULE(member) .offset = offsetof(Rule, member)
+#define PLUGIN(member) .offset = offsetof(PluginConfig, member)
 #define RULE_SET(member) .set = offsetof(Rule, member)
 #define SECONDS(n) ((n) *USEC_PER_SEC)
 #define HOURS(n) SECONDS((n) *UINT64_C(3600))
@@ -306,6 +307,11 @@ static const ConfigKey config_guest_keys[] = {
         SET_KEY("notify-vmexit",
                 POLICY_KEY_NOTIFY_VMEXIT,
                 "What to do when the guest opens no event window for too long."),
+        { "plugins",
+          &config_type_list,
+          GUEST(policy.plugins),
+          .doc = "Names of [plugin] sections: who is asked about an incident after the rules, one after "
+                 "the other. Each may change what was decided before it." },
 };
 
 #define RANGE_KEY(key_name, member, key_doc)                                                       \
@@ -399,6 +405,52 @@ static const ConfigKey config_rule_keys[] = {
           .doc = "What to keep of the incident." },
 };
 
+static const ConfigKey config_plugin_keys[] = {
+        { "module",
+          &config_type_path,
+          PLUGIN(module),
+          .max = PATH_LENGTH_MAX,
+          .doc = "A plugin in C: a shared object." },
+        { "program",
+          &config_type_path,
+          PLUGIN(program),
+          .max = PATH_LENGTH_MAX,
+          .doc = "A plugin in any other language: a program that reads and writes lines of JSON." },
+        { "deadline",
+          &config_type_time,
+          PLUGIN(deadline_us),
+          .min = USEC_PER_MSEC,
+          .max = SECONDS(10),
+          .initial = "50ms",
+          .doc = "A decision that takes longer is not waited for, and the process is ended and started "
+                 "again." },
+        { "memory",
+          &config_type_size,
+          PLUGIN(memory),
+          .min = MIB(16),
+          .max = MIB(1 << 20),
+          .initial = "256M",
+          .doc = "Most bytes of address space of its process." },
+        { "failures",
+          &config_type_limit,
+          PLUGIN(failures),
+          .max = 100,
+          .second = offsetof(PluginConfig, failures_us),
+          .initial = "5/10min",
+          .doc = "A plugin that fails so often within the time is set aside until the configuration is "
+                 "read again." },
+        { "read",
+          &config_type_paths,
+          PLUGIN(reads),
+          .max = PATH_LENGTH_MAX,
+          .doc = "Files and folders it may read, besides its own folder, /usr, /etc and the like." },
+        { "write",
+          &config_type_paths,
+          PLUGIN(writes),
+          .max = PATH_LENGTH_MAX,
+          .doc = "Files and folders it may write to. Without it: none." },
+};
+
 static const ConfigKey config_store_keys[] = {
         { "incidents",
           &config_type_number,
@@ -477,6 +529,13 @@ const ConfigSectionKeys config_sections[_CONFIG_SECTION_MAX] = {
                                   "first that matches decides; a match key that is not there "
                                   "matches everything. Rules act on guests in mode enforce.",
                                   KEYS(config_rule_keys) },
+        [CONFIG_SECTION_PLUGIN] = { "plugin",
+                                    "NAME",
+                                    "A plugin, which runs in a process of its own with no privilege "
+                                    "and no network, and is asked by the guests whose plugins= name "
+                                    "it. What stands in [plugin NAME options] is the plugin's: "
+                                    "tocsinctl plugins shows what there is.",
+                                    KEYS(config_plugin_keys) },
         [CONFIG_SECTION_STORE] = { "store",
                                    NULL,
                                    "The record, in STATE-DIR/tocsin.db.",

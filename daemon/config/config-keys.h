@@ -9,7 +9,8 @@
 
 /* The structs a section's keys are stored in. */
 enum {
-        CONFIG_BASE_OWN,    /* Config; in [guest] ConfigGuest, in [rule] Rule */
+        CONFIG_BASE_OWN,    /* Config; in [guest] ConfigGuest, in [rule] Rule, in [plugin]
+                         * PluginConfig */
         CONFIG_BASE_POLICY, /* Policy */
         _CONFIG_BASE_MAX,
 };
@@ -27,6 +28,7 @@ typedef enum ConfigSectionId {
         CONFIG_SECTION_ATTACH,
         CONFIG_SECTION_GUEST,
         CONFIG_SECTION_RULE,
+        CONFIG_SECTION_PLUGIN,
         CONFIG_SECTION_STORE,
         _CONFIG_SECTION_MAX,
 } ConfigSectionId;

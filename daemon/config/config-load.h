@@ -39,6 +39,12 @@ int config_build_values(ConfigBuild *build,
 /* `argument` is what follows the section's name. Both add it to the policy unless it is rejected. */
 int config_build_guest(ConfigBuild *build, ConfigSection *section, const char *argument);
 int config_build_rule(ConfigBuild *build, ConfigSection *section, const char *argument);
+/* The same for the configuration's plugins; then, when all are known, what names them: options and
+ * plugins=. */
+int config_build_plugin(ConfigBuild *build, ConfigSection *section, const char *argument);
+int config_build_plugins(ConfigBuild *build, ConfigTree *tree);
+/* Whether what follows "plugin" is "NAME options". */
+bool config_is_plugin_options(const char *argument);
 /* "FILE:LINE" of the section, or NULL when out of memory. */
 char *config_section_origin(const ConfigSection *section);
 /* Whose monitor sockets these are, and not to be taken: "libvirt", "Proxmox", or NULL. */

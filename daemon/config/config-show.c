@@ -15,6 +15,23 @@ static void config_show_value(const ConfigKey *key, const ConfigValue *value, FI
                 (void) fprintf(out, "# default\n%s=%s\n", key->name, key->initial);
 }
 
+/* Keys that no table knows. */
+static void config_show_options(const ConfigSection *section, FILE *out) {
+        (void) fprintf(out, "[%s]\n", section->name);
+        for (size_t i = 0; i < section->n_values; i++) {
+                const ConfigValue *value = &section->values[i];
+
+                if (value == config_section_get(section, value->key))
+                        (void) fprintf(out,
+                                       "# %s:%u\n%s=%s\n",
+                                       value->file,
+                                       value->line,
+                                       value->key,
+                                       value->text);
+        }
+        (void) fputc('\n', out);
+}
+
 /* All keys of a section there is one of; of the others those that are set. */
 static void config_show_section(const ConfigSectionKeys *known,
                                 const char *name,
@@ -49,6 +66,9 @@ static void config_show_tree(const ConfigTree *tree, FILE *out) {
                                 continue;
                         if (!known->argument && argument[0] == '\0')
                                 single = section;
+                        else if (id == CONFIG_SECTION_PLUGIN &&
+                                 config_is_plugin_options(argument) && !section->rejected)
+                                config_show_options(section, out);
                         else if (known->argument && !section->rejected)
                                 config_show_section(known, section->name, section, out);
                 }

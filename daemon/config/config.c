@@ -26,6 +26,7 @@ Config *config_free(Config *config) {
         config_words_free(config->path_words);
         config_words_free(config->globs);
         config_words_free(config->attach_users);
+        plugin_configs_free(config->plugins, config->n_plugins);
         policy_free(config->policy);
         free(config);
         return NULL;
@@ -247,6 +248,8 @@ static int config_build_section(ConfigBuild *build, ConfigSection *section) {
                 return config_build_guest(build, section, argument);
         if (id == CONFIG_SECTION_RULE)
                 return config_build_rule(build, section, argument);
+        if (id == CONFIG_SECTION_PLUGIN)
+                return config_build_plugin(build, section, argument);
         return 0;
 }
 
@@ -295,6 +298,8 @@ static int config_build_all(ConfigBuild *build, ConfigTree *tree) {
                         r = config_build_single(build, tree, id);
         for (size_t i = 0; r == 0 && i < tree->n_sections; i++)
                 r = config_build_section(build, &tree->sections[i]);
+        if (r == 0)
+                r = config_build_plugins(build, tree);
         if (r == 0)
                 r = config_check_globs(build, tree);
         /* for people "never" is infinity; for timers it is that there is none */

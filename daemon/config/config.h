@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "daemon/machine/machines.h"
+#include "daemon/plugin/plugin-config.h"
 #include "daemon/store/store.h"
 #include "policy/policy.h"
 
@@ -28,6 +29,9 @@ typedef struct Config {
         size_t n_paths;
         char **path_words; /* owns what `paths` points at; NULL-terminated */
         char **globs, **attach_users;
+        /* [plugin NAME] */
+        PluginConfig *plugins;
+        size_t n_plugins;
         Policy *policy;
 } Config;
 
