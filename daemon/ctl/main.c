@@ -66,6 +66,12 @@ static const CtlVerb main_verbs[] = {
           "lines that make a guest call tocsind, to paste",
           "For a QEMU command line, for libvirt's XML and for Proxmox.\n",
           verb_attach },
+        { "record",
+          "[--machine GLOB] [--seconds N] [--config FILE] [FILE]",
+          "write what happens as a scenario, for a test of the policy",
+          "Until so many seconds are over, or it is interrupted. FILE is standard output by default;\n"
+          "--config is what tocsind was started with.\n",
+          verb_record },
         { "config",
           "check|show [--config FILE]",
           "errors of the configuration, or its effective values",

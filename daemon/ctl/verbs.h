@@ -11,6 +11,7 @@ int verb_reset_action(Ctl *ctl, int argc, char **argv);
 int verb_incidents(Ctl *ctl, int argc, char **argv);
 int verb_explain(Ctl *ctl, int argc, char **argv);
 int verb_monitor(Ctl *ctl, int argc, char **argv);
+int verb_record(Ctl *ctl, int argc, char **argv);
 int verb_top(Ctl *ctl, int argc, char **argv);
 int verb_attach(Ctl *ctl, int argc, char **argv);
 int verb_config(Ctl *ctl, int argc, char **argv);

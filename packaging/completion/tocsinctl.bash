@@ -11,7 +11,7 @@ _tocsinctl_incidents() {
 
 _tocsinctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i socket=() words=
-    local verbs='attach config explain hold incidents machines monitor policy reset-action status top'
+    local verbs='attach config explain hold incidents machines monitor policy record reset-action status top'
     local kinds='watchdog panic crashloaded memory-failure corrected stopped unresponsive notify-vmexit'
     local states='debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate
         restore-vm running save-vm shutdown suspended watchdog guest-panicked colo'
@@ -50,6 +50,7 @@ _tocsinctl() {
         hold) words="$(_tocsinctl_machines) off 30min 2h" ;;
         reset-action) words="$(_tocsinctl_machines) reboot shutdown panic watchdog" ;;
         monitor) words='--machine --event --after' ;;
+        record) words='--machine --seconds --config' ;;
         top) words='--once' ;;
         incidents)
             case " ${COMP_WORDS[*]} " in

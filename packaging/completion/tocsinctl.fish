@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion of tocsinctl
 
-set -l verbs status machines monitor top incidents explain policy hold reset-action attach config
+set -l verbs status machines monitor top incidents explain policy hold reset-action attach record config
 set -l kinds watchdog panic crashloaded memory-failure corrected stopped unresponsive notify-vmexit
 set -l states debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate \
     restore-vm running save-vm shutdown suspended watchdog guest-panicked colo
@@ -31,12 +31,13 @@ complete -c tocsinctl -n $first -a policy -d 'The action set in force for a mach
 complete -c tocsinctl -n $first -a hold -d 'Decide nothing for a machine during maintenance'
 complete -c tocsinctl -n $first -a reset-action -d 'Drop what was set by set-action for this run'
 complete -c tocsinctl -n $first -a attach -d 'Lines that make a guest call tocsind'
+complete -c tocsinctl -n $first -a record -d 'Write what happens as a scenario'
 complete -c tocsinctl -n $first -a config -d 'Errors of the configuration, or its effective values'
 
 complete -c tocsinctl -n '__fish_seen_subcommand_from machines policy hold reset-action' -a '(__tocsinctl_machines)'
 complete -c tocsinctl -n '__fish_seen_subcommand_from hold' -a 'off 30min 2h'
 complete -c tocsinctl -n '__fish_seen_subcommand_from reset-action' -a 'reboot shutdown panic watchdog'
-complete -c tocsinctl -n '__fish_seen_subcommand_from monitor incidents explain' -l machine -x -a '(__tocsinctl_machines)'
+complete -c tocsinctl -n '__fish_seen_subcommand_from monitor incidents explain record' -l machine -x -a '(__tocsinctl_machines)'
 complete -c tocsinctl -n '__fish_seen_subcommand_from monitor' -l event -x -d 'Only these events'
 complete -c tocsinctl -n '__fish_seen_subcommand_from monitor' -l after -x -d 'What came after this number first'
 complete -c tocsinctl -n '__fish_seen_subcommand_from top' -l once -d 'Print the view once'
@@ -56,4 +57,5 @@ complete -c tocsinctl -n '__fish_seen_subcommand_from explain' -l action-require
 complete -c tocsinctl -n '__fish_seen_subcommand_from explain' -l recursive
 complete -c tocsinctl -n '__fish_seen_subcommand_from attach' -l print -d 'Show the lines'
 complete -c tocsinctl -n '__fish_seen_subcommand_from config' -a 'check show'
-complete -c tocsinctl -n '__fish_seen_subcommand_from config' -l config -r -F -d 'This file alone'
+complete -c tocsinctl -n '__fish_seen_subcommand_from config record' -l config -r -F -d 'This file alone'
+complete -c tocsinctl -n '__fish_seen_subcommand_from record' -l seconds -x -d 'How long'
