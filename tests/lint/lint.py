@@ -162,6 +162,18 @@ def listed_in_meson():
 
 
 @check
+def dependencies_have_packages():
+    """A bare machine gets what packaging/build-depends names, and nothing else."""
+    known = {line.split()[2] for line in text('packaging/build-depends').splitlines()
+             if not line.startswith('#') and len(line.split()) > 2}
+    for name in files():
+        if name.endswith('meson.build'):
+            for needed in re.findall(r"\bdependency\('([^']+)'(?![^)]*required: false)", text(name)):
+                if needed not in known | {'threads'}:
+                    yield f'{name}: packaging/build-depends has no package for {needed}'
+
+
+@check
 def file_lengths():
     for name in files():
         if not name.endswith(('.c', '.h', '.py')) and not text(name).startswith('#!'):
