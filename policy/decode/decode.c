@@ -11,11 +11,11 @@
 #include "policy/decode/hyperv.h"
 #include "policy/decode/s390.h"
 
-void decode_panic(const GuestPanicInformation *info, const DecodeMap *map, Decoded *ret) {
+void decode_panic(const GuestPanicInformation *info, const SystemMap *map, Decoded *ret) {
         memset(ret, 0, sizeof(*ret));
         switch (info->type) {
         case GUEST_PANIC_INFORMATION_TYPE_HYPER_V:
-                hyperv_decode(&info->u.hyper_v, ret);
+                hyperv_decode(&info->u.hyper_v, map, ret);
                 return;
         case GUEST_PANIC_INFORMATION_TYPE_S390:
                 s390_decode(&info->u.s390, map, ret);
@@ -81,7 +81,7 @@ static void decode_write_slug(const char *headline, char *ret, size_t size) {
 
 const char *decode_get_panic_signature(const GuestPanicInformation *info,
                                        const char *headline,
-                                       const DecodeMap *map,
+                                       const SystemMap *map,
                                        char ret[static DECODE_SIGNATURE_SIZE]) {
         char slug[DECODE_SIGNATURE_SIZE - sizeof("panic-")] = "";
         uint64_t code;
@@ -124,7 +124,7 @@ const char *decode_get_panic_signature(const GuestPanicInformation *info,
 
 const char *decode_get_signature(const IncidentInfo *incident,
                                  const char *headline,
-                                 const DecodeMap *map,
+                                 const SystemMap *map,
                                  char ret[static DECODE_SIGNATURE_SIZE]) {
         const char *kind = incident_kind_to_string(incident->kind), *class = NULL;
 

@@ -6,20 +6,15 @@
 #include <stddef.h>
 
 #include "policy/decode/decoded.h"
+#include "policy/decode/system-map.h"
 #include "policy/util/buffer.h"
 #include "qapi-types.h"
 
 /* Room for every signature, NUL included: the longest has a symbol, or a panic's headline, cut. */
 #define DECODE_SIGNATURE_SIZE 96
 
-/* The System.map of the guest's kernel. */
-typedef struct DecodeMap {
-        const char *text; /* NULL: there is none */
-        size_t size;
-} DecodeMap;
-
-/* `map` may be NULL. *ret is filled whatever the information is. */
-void decode_panic(const GuestPanicInformation *info, const DecodeMap *map, Decoded *ret);
+/* `map` is that of the guest's kernel, or NULL. *ret is filled whatever the information is. */
+void decode_panic(const GuestPanicInformation *info, const SystemMap *map, Decoded *ret);
 /* The headline alone, without the addresses that differ from crash to crash. 0 or -ENOMEM. */
 int decode_add_headline(Buffer *out, const GuestPanicInformation *info);
 
@@ -30,9 +25,9 @@ int decode_add_headline(Buffer *out, const GuestPanicInformation *info);
  */
 const char *decode_get_signature(const IncidentInfo *incident,
                                  const char *headline,
-                                 const DecodeMap *map,
+                                 const SystemMap *map,
                                  char ret[static DECODE_SIGNATURE_SIZE]);
 const char *decode_get_panic_signature(const GuestPanicInformation *info,
                                        const char *headline,
-                                       const DecodeMap *map,
+                                       const SystemMap *map,
                                        char ret[static DECODE_SIGNATURE_SIZE]);

@@ -62,7 +62,10 @@ static void hyperv_decode_message(const GuestPanicInformationHyperV *info, Decod
         decoded_add_row(decoded, "P4", info->arg5, "bytes of text in it");
 }
 
-static void hyperv_decode_linux(const GuestPanicInformationHyperV *info, Decoded *decoded) {
+static void hyperv_decode_linux(const GuestPanicInformationHyperV *info,
+                                const SystemMap *map,
+                                Decoded *decoded) {
+        SystemMapSymbol symbol;
         HypervVersion version = hyperv_get_version(info->arg2);
         bool arm64 = hyperv_is_arm64(info);
 
@@ -88,7 +91,15 @@ static void hyperv_decode_linux(const GuestPanicInformationHyperV *info, Decoded
                         version.major,
                         version.minor,
                         version.patch);
-        decoded_add_row(decoded, arm64 ? "PC" : "RIP", info->arg3, "instruction");
+        if (system_map_find(map, info->arg3, &symbol))
+                decoded_add_row(decoded,
+                                arm64 ? "PC" : "RIP",
+                                info->arg3,
+                                "instruction: %.80s+0x%" PRIx64,
+                                symbol.name,
+                                symbol.offset);
+        else
+                decoded_add_row(decoded, arm64 ? "PC" : "RIP", info->arg3, "instruction");
         decoded_add_row(decoded, arm64 ? "SP" : "RAX", info->arg4, arm64 ? "stack" : "register");
         if (!arm64)
                 decoded_add_row(decoded, "RSP", info->arg5, "stack");
@@ -172,13 +183,13 @@ void hyperv_decode_stop_code(const GuestPanicInformationHyperV *info, size_t n, 
                 hyperv_add_parameter(decoded, bugcheck, type, i, parameters[i]);
 }
 
-void hyperv_decode(const GuestPanicInformationHyperV *info, Decoded *decoded) {
+void hyperv_decode(const GuestPanicInformationHyperV *info, const SystemMap *map, Decoded *decoded) {
         switch (hyperv_get_report(info)) {
         case HYPERV_REPORT_WINDOWS:
                 hyperv_decode_stop_code(info, BUGCHECK_PARAMETERS, decoded);
                 return;
         case HYPERV_REPORT_LINUX:
-                hyperv_decode_linux(info, decoded);
+                hyperv_decode_linux(info, map, decoded);
                 return;
         case HYPERV_REPORT_MESSAGE:
                 hyperv_decode_message(info, decoded);

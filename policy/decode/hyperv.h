@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "policy/decode/decoded.h"
+#include "policy/decode/system-map.h"
 #include "qapi-types.h"
 
 typedef enum HypervReport {
@@ -28,7 +29,8 @@ HypervVersion hyperv_get_version(uint64_t guest_id);
 /* True when a Linux report has the arm64 form: the program counter and the stack pointer only. */
 bool hyperv_is_arm64(const GuestPanicInformationHyperV *info);
 
-void hyperv_decode(const GuestPanicInformationHyperV *info, Decoded *decoded);
+/* `map`, of a Linux that does not move itself at boot, may be NULL. */
+void hyperv_decode(const GuestPanicInformationHyperV *info, const SystemMap *map, Decoded *decoded);
 /* A stop code of which only the first n parameters are known. */
 void hyperv_decode_stop_code(const GuestPanicInformationHyperV *info, size_t n, Decoded *decoded);
 /* "9f-3", "7e-c0000005", "linux-6.1.90-oops-67e", "message" */

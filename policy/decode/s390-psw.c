@@ -114,7 +114,14 @@ static void s390_psw_add_interrupts(S390Psw psw, char *ret, size_t size) {
         }
 }
 
-void s390_psw_write_words(S390Psw psw, char *ret, size_t size) {
+void s390_psw_write_interrupts(S390Psw psw, char *ret, size_t size) {
+        ret[0] = '\0';
+        if (psw.mask & S390_PSW_WAIT)
+                s390_psw_add(ret, size, "wait");
+        s390_psw_add_interrupts(psw, ret, size);
+}
+
+void s390_psw_write_rest(S390Psw psw, char *ret, size_t size) {
         static const char *const spaces[] = { "primary", "access-register", "secondary", "home" };
         unsigned key = (psw.mask & S390_PSW_KEY) >> S390_PSW_KEY_SHIFT;
         unsigned space = (psw.mask & S390_PSW_AS) >> S390_PSW_AS_SHIFT;
@@ -123,9 +130,6 @@ void s390_psw_write_words(S390Psw psw, char *ret, size_t size) {
         char words[48];
 
         ret[0] = '\0';
-        if (psw.mask & S390_PSW_WAIT)
-                s390_psw_add(ret, size, "wait");
-        s390_psw_add_interrupts(psw, ret, size);
         if (psw.mask & S390_PSW_DAT)
                 (void) snprintf(words, sizeof(words), "DAT on (%s space)", spaces[space]);
         else

@@ -60,5 +60,7 @@ const char *s390_psw_get_mode(S390Psw psw);
  */
 S390CrashReason s390_psw_get_reason(S390Psw psw, const S390NewPsws *new_psws);
 
-/* The mask in words: "wait, I/O, external and machine-check interrupts off, ...". */
-void s390_psw_write_words(S390Psw psw, char *ret, size_t size);
+/* The mask in words, what ends a wait first: "wait, I/O, external and machine-check interrupts off". */
+void s390_psw_write_interrupts(S390Psw psw, char *ret, size_t size);
+/* The rest of it: "DAT on (home space), key 0, CC 2, program mask 0x0". */
+void s390_psw_write_rest(S390Psw psw, char *ret, size_t size);

@@ -10,11 +10,16 @@
 
 #include "policy/util/cleanup.h"
 
+/* A Linux image is loaded here (arch/s390/boot/head.S); no code of its own lies below. */
+#define S390_WAIT_LOWEST_TEXT 0x10000
+
 static const struct {
         uint32_t code;
         const char *who, *text;
 } s390_wait_codes[] = {
-        { 0x0, "firmware", "nothing to boot was found (or, before Linux 5.2, an early program check)" },
+        { 0x0,
+          "The firmware",
+          "nothing to boot was found (or, before Linux 5.2, an early program check)" },
         { 0x300, "zipl", "the number in loadparm names no boot entry" },
         { 0x4500, "zipl", "I/O error: the boot device could not be enabled" },
         { 0x4501, "zipl", "I/O error: the boot device could not be disabled" },
@@ -27,15 +32,15 @@ static const struct {
         { 0x4522, "zipl", "the information of the operating system is too new (os_info)" },
         { 0x4523, "zipl", "kdump: no crashkernel memory is set aside" },
         { 0x4524, "zipl", "kdump: the hardware system area could not be copied" },
-        { 0x4600, "stand-alone dump", "the device is too small for the dump" },
-        { 0x4601, "stand-alone dump", "the device is not supported" },
-        { 0x4602, "stand-alone dump", "the layout of memory could not be told" },
-        { 0x4603, "stand-alone dump", "a device of the dump does not exist" },
-        { 0x4604, "stand-alone dump", "a device has no valid dump signature" },
-        { 0x4605, "stand-alone dump", "the time stamps of the devices differ" },
-        { 0x4606, "stand-alone dump", "multiple subchannel sets could not be enabled" },
-        { 0x4607, "stand-alone dump", "protected virtualization is not supported" },
-        { 0x4608, "stand-alone dump", "protected virtualization failed" },
+        { 0x4600, "The stand-alone dump", "the device is too small for the dump" },
+        { 0x4601, "The stand-alone dump", "the device is not supported" },
+        { 0x4602, "The stand-alone dump", "the layout of memory could not be told" },
+        { 0x4603, "The stand-alone dump", "a device of the dump does not exist" },
+        { 0x4604, "The stand-alone dump", "a device has no valid dump signature" },
+        { 0x4605, "The stand-alone dump", "the time stamps of the devices differ" },
+        { 0x4606, "The stand-alone dump", "multiple subchannel sets could not be enabled" },
+        { 0x4607, "The stand-alone dump", "protected virtualization is not supported" },
+        { 0x4608, "The stand-alone dump", "protected virtualization failed" },
         { 0x8badcccc, "Linux", "this kernel needs a newer machine (facilities are missing)" },
 };
 
@@ -117,14 +122,18 @@ static S390Wait s390_wait_get_zos(S390Psw psw) {
 }
 
 S390Wait s390_wait_get(S390Psw psw) {
+        bool is_64bit = psw.mask & S390_PSW_EA;
+
         for (size_t i = 0; i < ELEMENTSOF(s390_wait_codes); i++)
-                if (s390_wait_codes[i].code == psw.addr)
+                if (s390_wait_codes[i].code == psw.addr && (psw.addr > 0 || is_64bit))
                         return (S390Wait){
                                 .kind = S390_WAIT_CODE,
                                 .who = s390_wait_codes[i].who,
                                 .text = s390_wait_codes[i].text,
                         };
-        if (psw.mask & S390_PSW_EA)
-                return (S390Wait){ .kind = S390_WAIT_ADDRESS };
-        return s390_wait_get_zos(psw);
+        if (!is_64bit)
+                return s390_wait_get_zos(psw);
+        return (S390Wait){
+                .kind = psw.addr < S390_WAIT_LOWEST_TEXT ? S390_WAIT_UNKNOWN : S390_WAIT_ADDRESS,
+        };
 }

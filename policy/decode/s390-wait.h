@@ -11,6 +11,7 @@
 typedef enum S390WaitKind {
         S390_WAIT_CODE,    /* a code with a meaning we know */
         S390_WAIT_ADDRESS, /* an address in the code of a 64-bit system */
+        S390_WAIT_UNKNOWN, /* too small for one, and not known as a code */
         S390_WAIT_ZOS,     /* the form of z/OS: a wait state code in the last 12 bits */
 } S390WaitKind;
 

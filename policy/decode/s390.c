@@ -21,10 +21,10 @@ static const char *const s390_reasons[_S390_CRASH_REASON_MAX] = {
 };
 
 /* "panic+0x118 (0x10fdee)", or the bare address. */
-static void s390_write_place(S390Psw psw, const DecodeMap *map, char *ret, size_t size) {
+static void s390_write_place(S390Psw psw, const SystemMap *map, char *ret, size_t size) {
         SystemMapSymbol symbol;
 
-        if (map && map->text && system_map_find(map->text, map->size, psw.addr, &symbol))
+        if (system_map_find(map, psw.addr, &symbol))
                 (void) snprintf(ret,
                                 size,
                                 "%.80s+0x%" PRIx64 " (0x%" PRIx64 ")",
@@ -45,8 +45,12 @@ static void s390_decode_wait(S390Psw psw, const char *place, Decoded *decoded) {
                 return;
         case S390_WAIT_ADDRESS:
                 decoded_set_headline(decoded, "The guest stopped in a disabled wait at %s", place);
-                decoded_add_line(decoded,
-                                 "Linux leaves the address of the code that gave up, panic() most often");
+                decoded_add_line(decoded, "Linux stops like this, in panic() most often");
+                return;
+        case S390_WAIT_UNKNOWN:
+                decoded_set_headline(decoded,
+                                     "The guest stopped in a disabled wait, code 0x%" PRIx64,
+                                     psw.addr);
                 return;
         case S390_WAIT_ZOS:
                 decoded_set_headline(decoded,
@@ -62,7 +66,7 @@ static void s390_decode_wait(S390Psw psw, const char *place, Decoded *decoded) {
         }
 }
 
-void s390_decode(const GuestPanicInformationS390 *info, const DecodeMap *map, Decoded *decoded) {
+void s390_decode(const GuestPanicInformationS390 *info, const SystemMap *map, Decoded *decoded) {
         S390Psw psw = { .mask = info->psw_mask, .addr = info->psw_addr };
         char words[DECODED_LINE_SIZE], place[DECODED_TEXT_SIZE];
 
@@ -86,16 +90,19 @@ void s390_decode(const GuestPanicInformationS390 *info, const DecodeMap *map, De
                          place,
                          s390_psw_get_mode(psw),
                          psw.mask & S390_PSW_PROBLEM ? "problem" : "supervisor");
-        s390_psw_write_words(psw, words, sizeof(words));
+        s390_psw_write_interrupts(psw, words, sizeof(words));
         decoded_add_line(
                 decoded, "PSW 0x%016" PRIx64 " 0x%016" PRIx64 "    %s", psw.mask, psw.addr, words);
-        if (!s390_psw_is_valid(psw))
+        s390_psw_write_rest(psw, words, sizeof(words));
+        decoded_add_line(decoded, "    %s", words);
+        /* a CPU that waits takes no instruction: its address may be odd */
+        if (!(psw.mask & S390_PSW_WAIT) && !s390_psw_is_valid(psw))
                 decoded_add_line(decoded,
                                  "this PSW is not valid: loading it is an exception by itself");
 }
 
 void s390_write_signature(const GuestPanicInformationS390 *info,
-                          const DecodeMap *map,
+                          const SystemMap *map,
                           char *ret,
                           size_t size) {
         S390Psw psw = { .mask = info->psw_mask, .addr = info->psw_addr };
@@ -106,7 +113,7 @@ void s390_write_signature(const GuestPanicInformationS390 *info,
                 (void) snprintf(ret, size, "s390-quiesce");
         else if (!s390_psw_is_disabled_wait(psw))
                 (void) snprintf(ret, size, "s390-%s", reason);
-        else if (map && map->text && system_map_find(map->text, map->size, psw.addr, &symbol))
+        else if (system_map_find(map, psw.addr, &symbol))
                 (void) snprintf(ret, size, "s390-%s-%.64s", reason, symbol.name);
         else if (s390_wait_get(psw).kind == S390_WAIT_ADDRESS)
                 (void) snprintf(ret, size, "s390-%s-at-%03" PRIx64, reason, psw.addr & S390_TEXT_OFFSET);

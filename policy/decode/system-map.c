@@ -48,16 +48,16 @@ static bool system_map_parse_line(const char *line, const char *end, SystemMapLi
         ret->n_name = (size_t) (end - ret->name);
         /* a module's name follows its symbols behind a tab (/proc/kallsyms) */
         for (size_t i = 0; i < ret->n_name; i++)
-                if (ret->name[i] == '\t' || ret->name[i] == '\r' || ret->name[i] == ' ')
+                if (ret->name[i] <= ' ' || ret->name[i] > '~')
                         ret->n_name = i;
         return ret->n_name > 0;
 }
 
-bool system_map_find(const char *text, size_t n, uint64_t address, SystemMapSymbol *ret) {
-        const char *end = text + n;
+bool system_map_find(const SystemMap *map, uint64_t address, SystemMapSymbol *ret) {
+        const char *end = map && map->text ? map->text + map->size : NULL;
         SystemMapLine best = {}, line;
 
-        for (const char *p = text; p < end;) {
+        for (const char *p = end ? map->text : NULL; p < end;) {
                 const char *eol = memchr(p, '\n', (size_t) (end - p));
 
                 if (!eol)

@@ -8,14 +8,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+typedef struct SystemMap SystemMap;
+typedef struct SystemMapSymbol SystemMapSymbol;
+
 /* KSYM_NAME_LEN of Linux, include/linux/kallsyms.h. */
 #define SYSTEM_MAP_NAME_SIZE 513
 
-typedef struct SystemMapSymbol {
+/* Borrowed; the text need not be sorted, nor end with a NUL. */
+struct SystemMap {
+        const char *text;
+        size_t size;
+};
+
+struct SystemMapSymbol {
         char name[SYSTEM_MAP_NAME_SIZE];
         uint64_t offset;
-} SystemMapSymbol;
+};
 
-/* The function an address lies in; false when it lies in none. One pass over the text, which need
- * not be sorted, nor end with a NUL. */
-bool system_map_find(const char *text, size_t n, uint64_t address, SystemMapSymbol *ret);
+/* The function an address lies in; false when it lies in none. `map` may be NULL. One pass over the
+ * text. */
+bool system_map_find(const SystemMap *map, uint64_t address, SystemMapSymbol *ret);

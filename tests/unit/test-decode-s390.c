@@ -21,10 +21,10 @@ static const char map_text[] = "0000000000100000 T _stext\n"
                                "0000000000110000 D data\n"
                                "0000000000200000 T _etext\n"
                                "not a line\n";
-static const DecodeMap map = { map_text, sizeof(map_text) - 1 };
+static const SystemMap map = { map_text, sizeof(map_text) - 1 };
 
 static void check(GuestPanicInformation info,
-                  const DecodeMap *symbols,
+                  const SystemMap *symbols,
                   const char *headline,
                   const char *line,
                   const char *signature) {
@@ -73,7 +73,7 @@ static void test_codes(void) {
               "s390-quiesce");
         check(make(LINUX_WAIT, 0, S390_CRASH_REASON_DISABLED_WAIT),
               NULL,
-              "firmware stopped: code 0x0",
+              "The firmware stopped: code 0x0",
               "nothing to boot",
               "s390-disabled-wait-0");
         check(make(0x0002000080000000, 0x4511, S390_CRASH_REASON_DISABLED_WAIT),
@@ -83,7 +83,7 @@ static void test_codes(void) {
               "s390-disabled-wait-4511");
         check(make(0x0002000080000000, 0x4600, S390_CRASH_REASON_DISABLED_WAIT),
               NULL,
-              "stand-alone dump stopped: code 0x4600",
+              "The stand-alone dump stopped: code 0x4600",
               "too small",
               "s390-disabled-wait-4600");
         check(make(LINUX_WAIT, 0x8badcccc, S390_CRASH_REASON_DISABLED_WAIT),
@@ -91,6 +91,11 @@ static void test_codes(void) {
               "Linux stopped: code 0x8badcccc",
               "newer machine",
               "s390-disabled-wait-8badcccc");
+        check(make(LINUX_WAIT, 0x123, S390_CRASH_REASON_DISABLED_WAIT),
+              NULL,
+              "The guest stopped in a disabled wait, code 0x123",
+              "CPU 0",
+              "s390-disabled-wait-123");
         /* z/OS: wait state 007 */
         check(make(0x0002000000000000, 0x07, S390_CRASH_REASON_DISABLED_WAIT),
               NULL,
@@ -108,7 +113,7 @@ static void test_loops(void) {
         check(make(0x0404e00180000000, 0x1000, S390_CRASH_REASON_PGMINT_LOOP),
               NULL,
               "The guest takes program interrupts without end at 0x1000",
-              "machine-check interrupts on, I/O and external interrupts off, DAT on (home space), key 0, CC 2",
+              "machine-check interrupts on, I/O and external interrupts off",
               "s390-pgmint-loop");
         check(make(0, 1, S390_CRASH_REASON_UNKNOWN),
               NULL,
@@ -160,18 +165,19 @@ static void test_reasons(void) {
 static void test_words(void) {
         char words[256];
 
-        s390_psw_write_words((S390Psw){ UINT64_C(0x47f5ff8180000000), 0 }, words, sizeof(words));
+        s390_psw_write_interrupts((S390Psw){ UINT64_C(0x47f5ff8180000000), 0 }, words, sizeof(words));
+        CU_ASSERT_STRING_EQUAL(words, "I/O, external and machine-check interrupts on");
+        s390_psw_write_rest((S390Psw){ UINT64_C(0x47f5ff8180000000), 0 }, words, sizeof(words));
         CU_ASSERT_STRING_EQUAL(words,
-                               "I/O, external and machine-check interrupts on, DAT on (home space), key 15, "
-                               "CC 3, program mask 0xf, PER on, runtime instrumentation on");
-        s390_psw_write_words((S390Psw){ S390_PSW_SHORT | S390_PSW_IO | S390_PSW_WAIT, 0 },
-                             words,
-                             sizeof(words));
+                               "DAT on (home space), key 15, CC 3, program mask 0xf, PER on, runtime "
+                               "instrumentation on");
+        s390_psw_write_interrupts((S390Psw){ S390_PSW_IO | S390_PSW_WAIT, 0 }, words, sizeof(words));
         CU_ASSERT_STRING_EQUAL(words,
-                               "wait, I/O interrupts on, external and machine-check interrupts off, DAT off, "
-                               "key 0, CC 0, program mask 0x0, short-PSW bit on");
+                               "wait, I/O interrupts on, external and machine-check interrupts off");
+        s390_psw_write_rest((S390Psw){ S390_PSW_SHORT, 0 }, words, sizeof(words));
+        CU_ASSERT_STRING_EQUAL(words, "DAT off, key 0, CC 0, program mask 0x0, short-PSW bit on");
         /* cut, not overrun */
-        s390_psw_write_words((S390Psw){ LINUX_WAIT, 0 }, words, 8);
+        s390_psw_write_interrupts((S390Psw){ LINUX_WAIT, 0 }, words, 8);
         CU_ASSERT_STRING_EQUAL(words, "wait, I");
         CU_ASSERT_STRING_EQUAL(s390_psw_get_mode((S390Psw){ S390_PSW_BA, 0 }), "31-bit");
         CU_ASSERT_STRING_EQUAL(s390_psw_get_mode((S390Psw){ 0, 0 }), "24-bit");
@@ -181,18 +187,19 @@ static void test_words(void) {
 static void test_system_map(void) {
         SystemMapSymbol symbol;
 
-        CU_ASSERT(system_map_find(map_text, sizeof(map_text) - 1, 0x10fcd6, &symbol));
+        CU_ASSERT(system_map_find(&map, 0x10fcd6, &symbol));
         CU_ASSERT_STRING_EQUAL(symbol.name, "panic");
         CU_ASSERT_EQUAL(symbol.offset, 0);
-        CU_ASSERT(system_map_find(map_text, sizeof(map_text) - 1, 0x110008, &symbol));
+        CU_ASSERT(system_map_find(&map, 0x110008, &symbol));
         CU_ASSERT_STRING_EQUAL(symbol.name, "static_function"); /* data is no place to stop */
-        CU_ASSERT(!system_map_find(map_text, sizeof(map_text) - 1, 0xfffff, &symbol));
-        CU_ASSERT(!system_map_find(map_text, sizeof(map_text) - 1, 0x200004, &symbol));
-        CU_ASSERT(!system_map_find(map_text, sizeof(map_text) - 1, 0x387b028c67e, &symbol));
-        CU_ASSERT(!system_map_find("", 0, 0, &symbol));
-        CU_ASSERT(!system_map_find("0000000000000000\n1 T\n2 T \n", 26, 5, &symbol));
+        CU_ASSERT(!system_map_find(&map, 0xfffff, &symbol));
+        CU_ASSERT(!system_map_find(&map, 0x200004, &symbol));
+        CU_ASSERT(!system_map_find(&map, 0x387b028c67e, &symbol));
+        CU_ASSERT(!system_map_find(NULL, 0, &symbol));
+        CU_ASSERT(!system_map_find(&(SystemMap){ "", 0 }, 0, &symbol));
+        CU_ASSERT(!system_map_find(&(SystemMap){ "0000000000000000\n1 T\n2 T \n", 26 }, 5, &symbol));
         /* unsorted, without an end of line, with a module behind a tab */
-        CU_ASSERT(system_map_find("20 T b\n10 t a\t[module]", 22, 0x15, &symbol));
+        CU_ASSERT(system_map_find(&(SystemMap){ "20 T b\n10 t a\t[module]", 22 }, 0x15, &symbol));
         CU_ASSERT_STRING_EQUAL(symbol.name, "a");
 }
 
