@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/decode/hyperv.h"
+#include "policy/decode/decode.h"
 #include "policy/util/buffer.h"
 
 Timestamp *timestamp_new(uint64_t us) {
@@ -253,22 +253,9 @@ int incident_set_event(Incident *incident, const char *event, json_object *data)
 }
 
 static int incident_describe_panic(Buffer *b, const GuestPanicInformation *info) {
-        uint64_t stop_code;
+        int r = buffer_append_string(b, ": ");
 
-        if (info->type == GUEST_PANIC_INFORMATION_TYPE_HYPER_V) {
-                const GuestPanicInformationHyperV *hv = &info->u.hyper_v;
-
-                if (hyperv_get_stop_code(hv, &stop_code))
-                        return buffer_printf(b, " (stop code 0x%llx)", (unsigned long long) stop_code);
-                return buffer_append_string(b, " (Hyper-V crash registers)");
-        }
-        if (info->type == GUEST_PANIC_INFORMATION_TYPE_S390)
-                return buffer_printf(b,
-                                     " (s390 %s, PSW 0x%016llx 0x%016llx)",
-                                     s390_crash_reason_to_string(info->u.s390.reason),
-                                     (unsigned long long) info->u.s390.psw_mask,
-                                     (unsigned long long) info->u.s390.psw_addr);
-        return buffer_printf(b, " (%s)", guest_panic_information_type_to_string(info->type));
+        return r < 0 ? r : decode_add_headline(b, info);
 }
 
 static const char *const incident_words[_INCIDENT_KIND_MAX] = {

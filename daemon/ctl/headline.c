@@ -4,21 +4,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "daemon/ctl/panic.h"
 #include "daemon/ctl/value.h"
 
 /* A word of the vocabulary and how a person says it. */
 typedef struct HeadlineWord {
         const char *word, *text;
 } HeadlineWord;
-
-static const HeadlineWord headline_s390_reasons[] = {
-        { "unknown", "no reason was given" },
-        { "disabled-wait", "it waits with all interrupts disabled" },
-        { "extint-loop", "it takes external interrupts without end" },
-        { "pgmint-loop", "it takes program interrupts without end" },
-        { "opint-loop", "it takes operation exceptions without end" },
-        {},
-};
 
 static const HeadlineWord headline_kinds[] = {
         { "watchdog", "A watchdog expired" },
@@ -39,34 +31,15 @@ static const char *headline_say(const HeadlineWord *words, const char *word) {
         return word;
 }
 
-static const char *const headline_hyperv_args[] = { "arg1", "arg2", "arg3", "arg4", "arg5" };
-
-static void headline_add_hyperv(Text *text, json_object *info) {
-        text_add(text, "Hyper-V crash registers");
-        for (size_t i = 0; i < ELEMENTSOF(headline_hyperv_args); i++)
-                text_printf(text,
-                            "%s 0x%" PRIx64,
-                            i > 0 ? "," : "",
-                            value_get_uint(info, headline_hyperv_args[i]));
-}
-
-static void headline_add_s390(Text *text, json_object *info) {
-        const char *reason = value_get_word(info, "reason");
-
-        text_printf(text, "s390 %s at 0x%" PRIx64, reason, value_get_uint(info, "psw-addr"));
-}
-
 void headline_add_info(Text *text, json_object *info) {
-        const char *type = value_get_string(info, "type");
+        Decoded decoded;
 
-        if (!type)
-                text_add(text, "no information");
-        else if (strcmp(type, "hyper-v") == 0)
-                headline_add_hyperv(text, info);
-        else if (strcmp(type, "s390") == 0)
-                headline_add_s390(text, info);
+        if (panic_decode_json(info, &decoded))
+                text_add(text, decoded.headline);
         else
-                text_add(text, type);
+                text_add(text,
+                         value_get_string(info, "type") ? value_get_word(info, "type")
+                                                        : "no information");
 }
 
 static void headline_add_memory_failure(Text *text, json_object *incident) {
@@ -83,21 +56,24 @@ static void headline_add_memory_failure(Text *text, json_object *incident) {
 void headline_add(Text *text, json_object *incident) {
         const char *kind = value_get_word(incident, "kind");
         const char *state = value_get_string(incident, "state");
+        json_object *info = value_get_object(incident, "info");
+        Decoded decoded;
 
         if (strcmp(kind, "memory-failure") == 0) {
                 headline_add_memory_failure(text, incident);
                 return;
         }
+        /* "Windows stopped: ..." says by itself that the guest panicked */
+        if (strcmp(kind, "panic") == 0 && panic_decode_json(info, &decoded)) {
+                text_add(text, decoded.headline);
+                return;
+        }
         text_add(text, headline_say(headline_kinds, kind));
         if (strcmp(kind, "stopped") == 0 && state)
                 text_printf(text, ": %s", state);
-        if (strcmp(kind, "panic") == 0 || strcmp(kind, "crashloaded") == 0) {
-                json_object *info = value_get_object(incident, "info");
-
-                if (info) {
-                        text_add(text, ": ");
-                        headline_add_info(text, info);
-                }
+        if (info && (strcmp(kind, "panic") == 0 || strcmp(kind, "crashloaded") == 0)) {
+                text_add(text, ": ");
+                headline_add_info(text, info);
         }
 }
 
@@ -114,24 +90,12 @@ static void headline_add_raw(Text *text, json_object *info) {
         }
 }
 
-static void headline_add_registers(Text *text, json_object *info) {
-        const char *type = value_get_word(info, "type");
+static void headline_add_panic(Text *text, json_object *info) {
+        Decoded decoded;
 
-        if (strcmp(type, "hyper-v") == 0) {
-                for (size_t i = 0; i < ELEMENTSOF(headline_hyperv_args); i++)
-                        text_printf(text,
-                                    "      %zu  0x%" PRIx64 "\n",
-                                    i + 1,
-                                    value_get_uint(info, headline_hyperv_args[i]));
-        } else if (strcmp(type, "s390") == 0) {
-                text_printf(text,
-                            "    CPU %" PRIu64 ": %s\n",
-                            value_get_uint(info, "core"),
-                            headline_say(headline_s390_reasons, value_get_word(info, "reason")));
-                text_printf(text,
-                            "    PSW 0x%016" PRIx64 " 0x%016" PRIx64 "\n",
-                            value_get_uint(info, "psw-mask"),
-                            value_get_uint(info, "psw-addr"));
+        if (panic_decode_json(info, &decoded)) {
+                panic_add_details(text, &decoded);
+                panic_add_signature(text, info);
         } else
                 headline_add_raw(text, info);
 }
@@ -152,7 +116,7 @@ void headline_add_details(Text *text, json_object *incident) {
         const char *state = value_get_string(incident, "state");
 
         if (info)
-                headline_add_registers(text, info);
+                headline_add_panic(text, info);
         else if (strcmp(kind, "panic") == 0)
                 text_add(text, "    it left no word why (pvpanic carries none)\n");
         if (flags)

@@ -2,15 +2,15 @@
 #pragma once
 /*
  * What happened, in words: of an IncidentInfo as control.sock sends it, escaped. What the guest
- * said is shown as it came; nothing is guessed about it.
+ * said is decoded where it is known, and else shown as it came; nothing is guessed about it.
  */
 #include <json-c/json.h>
 
 #include "daemon/ctl/text.h"
 
-/* One line without its end: "Guest panicked: Hyper-V crash registers 0x9f, 0x3". */
+/* One line without its end: "Windows stopped: MANUALLY_INITIATED_CRASH (0xe2)". */
 void headline_add(Text *text, json_object *incident);
 /* More lines, indented by four: registers, flags, circumstances. */
 void headline_add_details(Text *text, json_object *incident);
-/* Panic information in one line, as events carry it: "hyper-v 0x9f 0x3 ...". */
+/* Panic information in one line, for what events carry. */
 void headline_add_info(Text *text, json_object *info);
