@@ -72,6 +72,13 @@ static const CtlVerb main_verbs[] = {
           "Until so many seconds are over, or it is interrupted. FILE is standard output by default;\n"
           "--config is what tocsind was started with.\n",
           verb_record },
+        { "decode",
+          "[--system-map FILE] [TEXT...]",
+          "say what crash registers, a PSW or a log line mean; needs no tocsind",
+          "TEXT, or standard input, is what was pasted: the five Hyper-V crash registers, a Windows\n"
+          "stop code, an s390 PSW (two numbers), log lines of QEMU or libvirt, a Hyper-V host's event,\n"
+          "or JSON of an event or an incident. --system-map is that of the guest's kernel.\n",
+          verb_decode },
         { "config",
           "check|show [--config FILE]",
           "errors of the configuration, or its effective values",

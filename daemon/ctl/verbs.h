@@ -14,6 +14,7 @@ int verb_monitor(Ctl *ctl, int argc, char **argv);
 int verb_record(Ctl *ctl, int argc, char **argv);
 int verb_top(Ctl *ctl, int argc, char **argv);
 int verb_attach(Ctl *ctl, int argc, char **argv);
+int verb_decode(Ctl *ctl, int argc, char **argv);
 int verb_config(Ctl *ctl, int argc, char **argv);
 
 /* The record of an incident, by its number as it was typed; an exit status. */

@@ -11,7 +11,7 @@ _tocsinctl_incidents() {
 
 _tocsinctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i socket=() words=
-    local verbs='attach config explain hold incidents machines monitor policy record reset-action status top'
+    local verbs='attach config decode explain hold incidents machines monitor policy record reset-action status top'
     local kinds='watchdog panic crashloaded memory-failure corrected stopped unresponsive notify-vmexit'
     local states='debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate
         restore-vm running save-vm shutdown suspended watchdog guest-panicked colo'
@@ -29,7 +29,7 @@ _tocsinctl() {
     done
 
     case $prev in
-    --socket | --config)
+    --socket | --config | --system-map)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
     --machine) words=$(_tocsinctl_machines) ;;
@@ -62,6 +62,7 @@ _tocsinctl() {
                 --state --action-required --recursive" ;;
         attach) words='--print' ;;
         config) words='--config' ;;
+        decode) words='--system-map' ;;
         esac
         [[ $verb ]] && words+=' --json --help' ;;
     esac

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion of tocsinctl
 
-set -l verbs status machines monitor top incidents explain policy hold reset-action attach record config
+set -l verbs status machines monitor top incidents explain policy hold reset-action attach record decode config
 set -l kinds watchdog panic crashloaded memory-failure corrected stopped unresponsive notify-vmexit
 set -l states debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate \
     restore-vm running save-vm shutdown suspended watchdog guest-panicked colo
@@ -32,6 +32,7 @@ complete -c tocsinctl -n $first -a hold -d 'Decide nothing for a machine during 
 complete -c tocsinctl -n $first -a reset-action -d 'Drop what was set by set-action for this run'
 complete -c tocsinctl -n $first -a attach -d 'Lines that make a guest call tocsind'
 complete -c tocsinctl -n $first -a record -d 'Write what happens as a scenario'
+complete -c tocsinctl -n $first -a decode -d 'Say what crash registers, a PSW or a log line mean'
 complete -c tocsinctl -n $first -a config -d 'Errors of the configuration, or its effective values'
 
 complete -c tocsinctl -n '__fish_seen_subcommand_from machines policy hold reset-action' -a '(__tocsinctl_machines)'
@@ -56,6 +57,7 @@ complete -c tocsinctl -n '__fish_seen_subcommand_from explain' -l state -x -a "$
 complete -c tocsinctl -n '__fish_seen_subcommand_from explain' -l action-required
 complete -c tocsinctl -n '__fish_seen_subcommand_from explain' -l recursive
 complete -c tocsinctl -n '__fish_seen_subcommand_from attach' -l print -d 'Show the lines'
+complete -c tocsinctl -n '__fish_seen_subcommand_from decode' -l system-map -r -F -d "Of the guest's kernel"
 complete -c tocsinctl -n '__fish_seen_subcommand_from config' -a 'check show'
 complete -c tocsinctl -n '__fish_seen_subcommand_from config record' -l config -r -F -d 'This file alone'
 complete -c tocsinctl -n '__fish_seen_subcommand_from record' -l seconds -x -d 'How long'
