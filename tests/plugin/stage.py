@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Guests that panic on demand, without a QEMU, and the plugins of these tests."""
 
+import json
 import os
 import pathlib
 import select
@@ -98,3 +99,48 @@ def config(guests, plugins, chain=None, keys=''):
         text += f'[plugin {name}]\n{kind} = {file}\nmemory = {MEMORY}\n{more}\n'
         text += f'[plugin {name} options]\n' + ''.join(f'{key} = {value}\n' for key, value in options.items())
     return text
+
+
+TIME = {'seconds': 1, 'microseconds': 2}
+
+
+def question(number, kind='panic', machine='vm', info=None, history=(), **incident):
+    """A PluginQuestion. history: (action, how many seconds ago)"""
+    ability = {'panic': 'panic', 'watchdog': 'watchdog', 'memory-failure': 'memory-failure'}[kind]
+    incident = {'id': number, 'machine': machine, 'run': 'r', 'kind': kind, 'status': 'open', 'time': TIME,
+                'opened': TIME, 'opened-boot': 5, 'boot-id': 'x', 'steps': []} | incident
+    if info:
+        incident['info'] = info
+    return {'number': number, 'ability': ability, 'incident': incident,
+            'decision': {'action': 'pause', 'by': 'x', 'reason': 'y', 'trail': []},
+            'history': [{'incident': 1, 'kind': kind, 'action': action, 'ago': int(ago * 1000000)}
+                        for action, ago in history]}
+
+
+class Host:
+    """A plugin in its tocsin-plugin, without tocsind."""
+
+    def __init__(self, stage, file, options=None, arguments=()):
+        kind = 'module' if str(file).endswith('.so') else 'program'
+        memory = [] if is_sanitized() else ['--memory=256M']
+        self.process = subprocess.Popen([find_host(), *memory, *arguments, f'--{kind}={file}'], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        stage.closing.callback(self.close)
+        self.ready = self.send({'protocol': 1, 'name': 'x', 'options': options or {}})
+
+    def send(self, message):
+        self.process.stdin.write(json.dumps(message) + '\n')
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(f'no answer: {self.process.stderr.read()}')
+        return json.loads(line)
+
+    def end(self):
+        self.process.stdin.close()
+        text = self.process.stderr.read()
+        return self.process.wait(), text
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
