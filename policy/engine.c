@@ -297,6 +297,7 @@ static int engine_settle(const GuestSettings *settings,
                          Action backend,
                          Decision *d) {
         const char *why = NULL;
+        bool gathers;
 
         if (machine->held)
                 why = "held for maintenance: nothing is decided";
@@ -310,7 +311,9 @@ static int engine_settle(const GuestSettings *settings,
                 d->info->would = d->action;
         }
         if (why || !d->acts || d->action == backend) {
-                d->acts = false;
+                /* evidence is ours to take, even where the action is not */
+                gathers = !why && d->info->n_evidence > 0 && !engine_is_final(backend);
+                d->acts = gathers;
                 d->delay_us = 0;
                 d->action = backend;
                 if (why)

@@ -147,6 +147,42 @@ int incident_add_step(Incident *incident,
         return 0;
 }
 
+int incident_add_file(IncidentInfo *info, const EvidenceFile *file) {
+        _cleanup_(evidence_file_freep) EvidenceFile *copy = NULL;
+        EvidenceFile **files;
+
+        for (size_t i = 0; i < info->n_evidence; i++)
+                if (strcmp(info->evidence[i]->name, file->name) == 0) {
+                        info->evidence[i]->size = file->size;
+                        return 0;
+                }
+        copy = calloc(1, sizeof(*copy));
+        if (!copy)
+                return -ENOMEM;
+        copy->name = strdup(file->name);
+        copy->kind = strdup(file->kind);
+        copy->size = file->size;
+        if (!copy->name || !copy->kind)
+                return -ENOMEM;
+        files = reallocarray(info->evidence, info->n_evidence + 1, sizeof(*files));
+        if (!files)
+                return -ENOMEM;
+        info->evidence = files;
+        info->evidence[info->n_evidence++] = TAKE_PTR(copy);
+        return 0;
+}
+
+void incident_drop_file(IncidentInfo *info, const char *name) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < info->n_evidence; i++)
+                if (strcmp(info->evidence[i]->name, name) == 0)
+                        evidence_file_free(info->evidence[i]);
+                else
+                        info->evidence[n++] = info->evidence[i];
+        info->n_evidence = n;
+}
+
 bool incident_has_step(const Incident *incident, const char *what) {
         for (size_t i = 0; i < incident->info->n_steps; i++)
                 if (strcmp(incident->info->steps[i]->what, what) == 0)

@@ -60,6 +60,9 @@ int incident_add_step(Incident *incident,
                       const char *error,
                       const char *format,
                       ...) __attribute__((__format__(__printf__, 5, 6)));
+/* Says of a file that it is kept, or anew how large it is. 0 or -ENOMEM. */
+int incident_add_file(IncidentInfo *info, const EvidenceFile *file);
+void incident_drop_file(IncidentInfo *info, const char *name);
 bool incident_has_step(const Incident *incident, const char *what);
 
 /* Takes what the event says (name, data, panic information, recipient, flags). */

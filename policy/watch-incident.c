@@ -361,6 +361,28 @@ void watch_stepped(Watch *watch,
         watch_record(m, incident);
 }
 
+void watch_kept(Watch *watch, const char *machine, uint64_t id, const EvidenceFile *file) {
+        WatchMachine *m = watch_find(watch, machine);
+        Incident *incident = m ? watch_find_incident(m, id) : NULL;
+
+        if (incident)
+                watch_lost(watch, incident_add_file(incident->info, file));
+}
+
+void watch_dropped(Watch *watch, const char *machine, uint64_t id, const char *name) {
+        WatchMachine *m = watch_find(watch, machine);
+        Incident *incident = m ? watch_find_incident(m, id) : NULL;
+
+        if (incident)
+                incident_drop_file(incident->info, name);
+}
+
+bool watch_is_open(const Watch *watch, const char *machine, uint64_t id) {
+        WatchMachine *m = watch_find(watch, machine);
+
+        return m && watch_find_incident(m, id);
+}
+
 /* What waited for this action while it went on: a reset has ended what came before it. */
 static void watch_start_waiting(WatchMachine *m, Moment now) {
         list_foreach_safe(i, n, &m->incidents) {

@@ -144,6 +144,10 @@ void watch_stepped(Watch *watch,
                    const char *error,
                    const char *text,
                    Moment now);
+/* A file of an open incident is kept, or no longer; the step that says so follows. */
+void watch_kept(Watch *watch, const char *machine, uint64_t incident, const EvidenceFile *file);
+void watch_dropped(Watch *watch, const char *machine, uint64_t incident, const char *name);
+bool watch_is_open(const Watch *watch, const char *machine, uint64_t incident);
 void watch_acted(Watch *watch,
                  const char *machine,
                  uint64_t incident,
