@@ -25,6 +25,7 @@ typedef enum BackendVerb {
         BACKEND_GETFD, /* with a descriptor; arguments {"fdname"} */
         BACKEND_DUMP,  /* dump-guest-memory, arguments as QEMU's */
         BACKEND_QUERY_DUMP,
+        BACKEND_REGISTERS, /* of every CPU, as text for people */
         _BACKEND_VERB_MAX,
 } BackendVerb;
 

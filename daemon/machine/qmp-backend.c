@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What may be asked of a QEMU, as QMP commands: this table is the whole of what tocsin ever sends,
- * besides negotiation and identity. Two verbs are more than one command with another name:
- * SET_ACTION before QEMU 6.0, and CRASH_INFO, which asks one CPU after the other.
+ * besides negotiation and identity. Three verbs are more than one command with another name:
+ * SET_ACTION before QEMU 6.0, CRASH_INFO, which asks one CPU after the other, and REGISTERS, which is
+ * one line of the human monitor and never another.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 static int qmp_backend_set_action(QmpClient *client, unsigned abilities, const BackendCall *call);
 static int qmp_backend_crash_info(QmpClient *client, unsigned abilities, const BackendCall *call);
+static int qmp_backend_registers(QmpClient *client, unsigned abilities, const BackendCall *call);
 
 typedef struct QmpVerb {
         const char *command;
@@ -36,6 +38,7 @@ static const QmpVerb qmp_verbs[_BACKEND_VERB_MAX] = {
         [BACKEND_GETFD] = { "getfd", ABILITY_DUMP },
         [BACKEND_DUMP] = { "dump-guest-memory", ABILITY_DUMP },
         [BACKEND_QUERY_DUMP] = { "query-dump", ABILITY_DUMP },
+        [BACKEND_REGISTERS] = { "human-monitor-command", 0, qmp_backend_registers },
 };
 
 static int qmp_backend_send(QmpClient *client, const char *command, const BackendCall *call) {
@@ -171,6 +174,27 @@ static int qmp_backend_crash_info(QmpClient *client, unsigned abilities, const B
                 client, "query-cpus-fast", NULL, -1, call->deadline_us, crash_info_take_cpus, info);
         if (r < 0)
                 free(info);
+        return r;
+}
+
+static int qmp_backend_registers(QmpClient *client, unsigned abilities, const BackendCall *call) {
+        json_object *arguments = json_object_new_object();
+        int r;
+
+        if (!arguments)
+                return -ENOMEM;
+        r = json_object_object_add(arguments,
+                                   "command-line",
+                                   json_object_new_string("info registers -a"));
+        r = r < 0 ? -ENOMEM
+                  : qmp_client_call(client,
+                                    "human-monitor-command",
+                                    arguments,
+                                    -1,
+                                    call->deadline_us,
+                                    call->done,
+                                    call->userdata);
+        json_object_put(arguments);
         return r;
 }
 
