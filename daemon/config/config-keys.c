@@ -47,8 +47,8 @@ static const char *config_state_word(const ConfigKey *key, unsigned value) {
 }
 
 static const char *config_evidence_word(const ConfigKey *key, unsigned value) {
-        /* bit by bit as EvidenceKind */
-        static const char *const words[] = { "registers", "message", "log", "memory" };
+        /* bit by bit as EvidenceKind; what can't be taken yet may not be asked for */
+        static const char *const words[] = { "registers", "", "", "memory" };
 
         return value < ELEMENTSOF(words) ? words[value] : NULL;
 }
@@ -402,7 +402,8 @@ static const ConfigKey config_rule_keys[] = {
           &config_type_words,
           RULE(evidence),
           .word = config_evidence_word,
-          .doc = "What to keep of the incident." },
+          .doc = "What to keep of the incident before the action, as [evidence] allows. registers: "
+                 "of every CPU, as text. memory: a dump of the guest's memory, for crash(8)." },
 };
 
 static const ConfigKey config_plugin_keys[] = {
@@ -504,6 +505,56 @@ static const ConfigKey config_store_keys[] = {
                  "lost, which is counted and reported." },
 };
 
+static const ConfigKey config_evidence_keys[] = {
+        { "dumps-per-machine",
+          &config_type_number,
+          DAEMON(evidence.room.dumps),
+          .min = 1,
+          .max = 1000000,
+          .initial = "3",
+          .doc = "Most memory dumps kept of one machine; its oldest one makes place for a new one. A "
+                 "crash that repeats shows nothing new in the fourth." },
+        { "size-per-machine",
+          &config_type_size,
+          DAEMON(evidence.room.machine_bytes),
+          .min = MIB(1),
+          .max = MIB(1 << 30),
+          .initial = "64G",
+          .doc = "Most bytes of the dumps of one machine, and so of one dump. Dumps are compressed, and "
+                 "pages of zeros take nothing." },
+        { "size",
+          &config_type_size,
+          DAEMON(evidence.room.total_bytes),
+          .min = MIB(1),
+          .max = MIB(1 << 30),
+          .initial = "256G",
+          .doc = "Most bytes of the dumps of all machines. No machine's dump makes place for another "
+                 "machine's: beyond this none is taken." },
+        { "keep-free",
+          &config_type_size,
+          DAEMON(evidence.room.free_bytes),
+          .max = MIB(1 << 30),
+          .initial = "4G",
+          .doc = "So much stays free on the file system of STATE-DIR, whatever the other limits say: the "
+                 "record is there too." },
+        { "deadline",
+          &config_type_time,
+          DAEMON(evidence.deadline_us),
+          .min = SECONDS(1),
+          .max = HOURS(24),
+          .initial = "10min",
+          .doc = "A dump that takes longer is abandoned, and the action goes ahead: the guest stands "
+                 "still meanwhile. QEMU compresses some 100 MB a second." },
+        { "wait",
+          &config_type_time,
+          DAEMON(evidence.wait_us),
+          .min = SECONDS(1),
+          .max = HOURS(24),
+          .initial = "10min",
+          .doc = "One dump is taken at a time, in the order the incidents came. A machine that waits "
+                 "longer for its turn goes without." },
+};
+
 #define KEYS(table) .keys = table, .n_keys = ELEMENTSOF(table)
 
 const ConfigSectionKeys config_sections[_CONFIG_SECTION_MAX] = {
@@ -540,4 +591,9 @@ const ConfigSectionKeys config_sections[_CONFIG_SECTION_MAX] = {
                                    NULL,
                                    "The record, in STATE-DIR/tocsin.db.",
                                    KEYS(config_store_keys) },
+        [CONFIG_SECTION_EVIDENCE] = { "evidence",
+                                      NULL,
+                                      "What is kept of incidents besides the record, in "
+                                      "STATE-DIR/evidence/INCIDENT, for as long as the record.",
+                                      KEYS(config_evidence_keys) },
 };

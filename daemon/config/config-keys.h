@@ -30,6 +30,7 @@ typedef enum ConfigSectionId {
         CONFIG_SECTION_RULE,
         CONFIG_SECTION_PLUGIN,
         CONFIG_SECTION_STORE,
+        CONFIG_SECTION_EVIDENCE,
         _CONFIG_SECTION_MAX,
 } ConfigSectionId;
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "daemon/evidence/evidence.h"
 #include "daemon/machine/machines.h"
 #include "daemon/plugin/plugin-config.h"
 #include "daemon/store/store.h"
@@ -24,6 +25,8 @@ typedef struct Config {
         uint64_t client_queue;
         /* [store] */
         StoreLimits store;
+        /* [evidence] */
+        EvidenceLimits evidence;
         /* [guest NAME] qmp=, [discover], [attach] */
         MachinePath *paths;
         size_t n_paths;
