@@ -125,10 +125,15 @@ static size_t escalate_count(const struct ladder *ladder, const struct tocsin_qu
 static void escalate(void *state,
                      const struct tocsin_question *question,
                      struct tocsin_answer *answer) {
+        enum tocsin_incident_kind kind = question->incident->kind;
         const struct ladder *ladder = state;
-        size_t level = escalate_count(ladder, question);
         const struct rung *rung;
+        size_t level;
 
+        /* other kinds come with the abilities, and allow other actions */
+        if (kind != TOCSIN_INCIDENT_KIND_WATCHDOG && kind != TOCSIN_INCIDENT_KIND_PANIC)
+                return;
+        level = escalate_count(ladder, question);
         if (level >= ladder->n)
                 level = ladder->n - 1;
         rung = &ladder->rungs[level];

@@ -3,8 +3,10 @@
 """The shipped plugins, asked directly."""
 
 import os
+import subprocess
+import sys
 
-from stage import Host, question
+from stage import BAD, Host, is_sanitized, question
 from lib.testing import BUILD, main, test
 
 HYPER_V = {'type': 'hyper-v', 'arg1': 0x9f, 'arg2': 3, 'arg3': 0, 'arg4': 0, 'arg5': 0}
@@ -41,6 +43,32 @@ def escalate_cools_down(stage):
 @test
 def escalate_refuses_a_bad_ladder(stage):
     assert 'init() failed' in Host(stage, plugin('escalate'), {'ladder': 'none fly'}).ready['error']
+
+
+@test
+def each_passes_its_own_check(stage):
+    check = BUILD / 'plugins' / 'sdk' / 'check' / 'tocsin-plugin-check'
+    table = stage.folder / 'table'
+    table.write_text('stop-code=0x9f action=reset\n')
+    for name, words in (('escalate', []), ('memory-health', []),
+                        ('crash-table', ['--option', f'table={table}', '--read', table])):
+        memory = ['--memory='] if is_sanitized() else []
+        out = subprocess.run([sys.executable, check, plugin(name), *words, *memory, '--deadline', '5000'],
+                             capture_output=True, text=True, check=False)
+        assert out.returncode == 0, out.stdout + out.stderr
+        assert 'hostile' in out.stdout and 'one after the other' in out.stdout, out.stdout
+
+
+@test
+def the_check_finds_what_is_wrong(stage):
+    check = BUILD / 'plugins' / 'sdk' / 'check' / 'tocsin-plugin-check'
+    for do, words in (('crash', 'killed by signal 11'), ('other_number', 'it answered question'),
+                      ('hang', 'no answer within'), ('unknown_action', 'explode is no action'),
+                      ('garbage', 'no JSON'), ('refuse', 'it does not want to'), ('endless', 'a line without end')):
+        memory = ['--memory='] if is_sanitized() else []
+        out = subprocess.run([sys.executable, check, BAD, '--option', f'do={do}', *memory, '--deadline', '2000'],
+                             capture_output=True, text=True, check=False)
+        assert out.returncode == 1 and words in out.stdout, (do, out.stdout, out.stderr)
 
 
 @test
