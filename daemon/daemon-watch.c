@@ -51,6 +51,8 @@ static void daemon_record(const IncidentInfo *incident, void *userdata) {
         DaemonWrite *write = malloc(sizeof(*write));
         int r = -ENOMEM;
 
+        if (incident->status == INCIDENT_STATUS_CLOSED)
+                act_closed(daemon->act, incident->id);
         daemon->writes++;
         if (write) {
                 *write = (DaemonWrite){ daemon, daemon->writes };

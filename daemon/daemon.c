@@ -165,6 +165,7 @@ static int daemon_on_reload(sd_event_source *source,
         daemon_configure_plugins(daemon);
         watch_set_policy(daemon->watch, config->policy, daemon_now(daemon));
         store_set_limits(daemon->store, &config->store);
+        evidence_configure(daemon->evidence, &config->evidence);
         server = daemon_server_config(config);
         (void) qmp_server_configure(daemon->server, &server);
         (void) kernel_client_reload(daemon->kernel);
@@ -265,8 +266,7 @@ static int daemon_open_event(Daemon *daemon) {
         return r < 0 ? r : 0;
 }
 
-/* The helper lies beside us in a build folder, and in libexec where installed. */
-static int daemon_find_helper(char **ret) {
+int daemon_find_program(const char *name, char **ret) {
         char self[4096];
         ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
         char *slash, *path;
@@ -274,7 +274,7 @@ static int daemon_find_helper(char **ret) {
         if (n > 0) {
                 self[n] = '\0';
                 slash = strrchr(self, '/');
-                if (slash && asprintf(&path, "%.*s/tocsin-kernel", (int) (slash - self), self) >= 0) {
+                if (slash && asprintf(&path, "%.*s/%s", (int) (slash - self), self, name) >= 0) {
                         if (access(path, X_OK) == 0) {
                                 *ret = path;
                                 return 0;
@@ -282,8 +282,7 @@ static int daemon_find_helper(char **ret) {
                         free(path);
                 }
         }
-        path = strdup(TOCSIN_LIBEXECDIR "/tocsin-kernel");
-        if (!path)
+        if (asprintf(&path, TOCSIN_LIBEXECDIR "/%s", name) < 0)
                 return -ENOMEM;
         *ret = path;
         return 0;
@@ -293,7 +292,7 @@ static int daemon_open_kernel(Daemon *daemon) {
         _cleanup_free_ char *socket = NULL, *helper = NULL;
         int r;
 
-        r = daemon_find_helper(&helper);
+        r = daemon_find_program("tocsin-kernel", &helper);
         if (r < 0)
                 return r;
         if (asprintf(&socket, "%s/kernel.sock", daemon->config->runtime_dir) < 0) {
@@ -332,7 +331,14 @@ static int daemon_open_parts(Daemon *daemon, const char *boot_id) {
                                  &daemon_machines_ops,
                                  daemon);
         if (r >= 0)
-                r = act_new(&daemon->act, daemon->event, daemon->machines, &daemon_act_ops, daemon);
+                r = daemon_open_evidence(daemon);
+        if (r >= 0)
+                r = act_new(&daemon->act,
+                            daemon->event,
+                            daemon->machines,
+                            daemon->evidence,
+                            &daemon_act_ops,
+                            daemon);
         return r;
 }
 
@@ -389,6 +395,7 @@ Daemon *daemon_free(Daemon *daemon) {
                 return NULL;
         plugins_free(daemon->plugins);
         act_free(daemon->act);
+        daemon_close_evidence(daemon);
         machines_free(daemon->machines);
         kernel_client_free(daemon->kernel);
         if (daemon->watch)

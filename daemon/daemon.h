@@ -8,6 +8,7 @@
 
 #include "daemon/act/act.h"
 #include "daemon/config/config.h"
+#include "daemon/evidence/evidence.h"
 #include "daemon/kernel/kernel-client.h"
 #include "daemon/machine/machines.h"
 #include "daemon/plugin/plugins.h"
@@ -16,6 +17,7 @@
 #include "policy/watch.h"
 
 typedef struct Daemon Daemon;
+typedef struct DaemonSweep DaemonSweep;
 
 struct Daemon {
         sd_event *event;
@@ -29,6 +31,7 @@ struct Daemon {
         KernelClient *kernel;
         Machines *machines;
         Watch *watch;
+        Evidence *evidence;
         Act *act;
         Plugins *plugins;
         sd_event_source *deadline;
@@ -37,6 +40,10 @@ struct Daemon {
         json_object *problems; /* subject -> sentence */
         unsigned tells;        /* set-actions under way */
         bool stopping;
+        /* daemon-evidence.c */
+        char *evidence_program;
+        List amends;
+        DaemonSweep *sweep;
 };
 
 /* Everything up to the loop. What is wrong has been reported when it fails. */
@@ -66,8 +73,14 @@ int daemon_open_plugins(Daemon *daemon);
 /* Before the policy that names them is set. */
 void daemon_configure_plugins(Daemon *daemon);
 
+/* daemon-evidence.c */
+int daemon_open_evidence(Daemon *daemon);
+void daemon_close_evidence(Daemon *daemon);
+
 /* daemon-restore.c */
 void daemon_restore(Daemon *daemon);
 
 /* Something an operator should know, by its subject; NULL: it is mended. */
 void daemon_problem(const char *key, const char *text, void *daemon);
+/* A program of ours: it lies beside us in a build folder, and in libexec where installed. */
+int daemon_find_program(const char *name, char **ret);

@@ -4,7 +4,9 @@
  * returns can tell what was done (policy/watch-resume.c). So a command is sent only when the word
  * for it is down: "intent" before the first, "reset" between system_reset and cont. An answer that
  * never comes because the connection ended is no result: the action is left as it stands in the
- * record, and taken up when the machine is attached again, or ends with its run.
+ * record, and taken up when the machine is attached again, or ends with its run. Evidence comes before
+ * the intent: while there is none, whoever returns begins anew, and what is kept by then is not
+ * taken again.
  */
 #include "daemon/act/act.h"
 
@@ -18,9 +20,11 @@ typedef struct ActAction ActAction;
 struct Act {
         sd_event *event;
         Machines *machines;
+        Evidence *evidence;
         ActOps ops;
         void *userdata;
         List actions;
+        List commands;     /* not answered yet */
         uint64_t recorded; /* highest write known to be down */
 };
 
@@ -34,9 +38,19 @@ struct ActAction {
         size_t next;     /* of plan.steps */
         bool nmi;        /* never repeated, so never sent without its record */
         bool fresh;      /* nothing has been written for it yet */
+        bool running;    /* the machine, when it was begun */
+        unsigned kinds;  /* of EvidenceKind, still to be taken */
+        bool is_waiting; /* for evidence */
         uint64_t awaits; /* write that must be down before the next command; 0: none */
         sd_event_source *timer;
 };
+
+/* What a done() needs: the action may have been forgotten while QEMU worked. */
+typedef struct ActCommand {
+        Act *act; /* NULL: all of it is gone */
+        List link;
+        uint64_t incident;
+} ActCommand;
 
 static const struct {
         BackendVerb verb;
@@ -50,7 +64,12 @@ static const struct {
         [PLAN_INJECT_NMI] = { BACKEND_INJECT_NMI, "inject-nmi" },
 };
 
-int act_new(Act **ret, sd_event *event, Machines *machines, const ActOps *ops, void *userdata) {
+int act_new(Act **ret,
+            sd_event *event,
+            Machines *machines,
+            Evidence *evidence,
+            const ActOps *ops,
+            void *userdata) {
         Act *act;
 
         act = calloc(1, sizeof(*act));
@@ -58,9 +77,11 @@ int act_new(Act **ret, sd_event *event, Machines *machines, const ActOps *ops, v
                 return -ENOMEM;
         act->event = sd_event_ref(event);
         act->machines = machines;
+        act->evidence = evidence;
         act->ops = *ops;
         act->userdata = userdata;
         list_init(&act->actions);
+        list_init(&act->commands);
         *ret = act;
         return 0;
 }
@@ -77,6 +98,12 @@ Act *act_free(Act *act) {
                 return NULL;
         list_foreach_safe(i, n, &act->actions)
                 act_action_free(list_entry(i, ActAction, link));
+        list_foreach_safe(i, n, &act->commands) {
+                ActCommand *command = list_entry(i, ActCommand, link);
+
+                command->act = NULL;
+                list_remove(&command->link);
+        }
         sd_event_unref(act->event);
         free(act);
         return NULL;
@@ -128,12 +155,6 @@ static ActAction *act_find(Act *act, uint64_t incident) {
         return NULL;
 }
 
-/* What a done() needs: the action may have been forgotten while QEMU worked. */
-typedef struct ActCommand {
-        Act *act;
-        uint64_t incident;
-} ActCommand;
-
 /* What is left to do when a command was refused: at last, the machine shall stand still. */
 static void act_fall_back(ActAction *action) {
         PlanStep refused = action->plan.steps[action->next];
@@ -149,10 +170,12 @@ static void act_fall_back(ActAction *action) {
 
 static void act_answered(int r, json_object *ret, const char *error, void *userdata) {
         _cleanup_free_ ActCommand *command = userdata;
-        ActAction *action = act_find(command->act, command->incident);
+        ActAction *action;
         PlanStep step;
         uint64_t write;
 
+        list_remove(&command->link);
+        action = command->act ? act_find(command->act, command->incident) : NULL;
         if (!action)
                 return;
         step = action->plan.steps[action->next];
@@ -188,7 +211,8 @@ static void act_send(ActAction *action) {
                 act_end(action, INCIDENT_OUTCOME_FAILED);
                 return;
         }
-        *command = (ActCommand){ action->act, action->incident };
+        *command = (ActCommand){ .act = action->act, .incident = action->incident };
+        list_append(&action->act->commands, &command->link);
         r = machines_command(action->act->machines,
                              action->machine,
                              act_commands[step].verb,
@@ -199,6 +223,7 @@ static void act_send(ActAction *action) {
                              command);
         if (r >= 0)
                 return;
+        list_remove(&command->link);
         free(command);
         (void) act_step(action, act_commands[step].command, strerror(-r), "could not be sent");
         if (r == -ENOTCONN || r == -ESRCH)
@@ -207,10 +232,41 @@ static void act_send(ActAction *action) {
                 act_end(action, INCIDENT_OUTCOME_FAILED);
 }
 
+static void act_gathered(uint64_t incident, void *userdata) {
+        ActAction *action = act_find(userdata, incident);
+
+        if (!action || !action->is_waiting)
+                return;
+        action->is_waiting = false;
+        act_advance(action);
+}
+
+/* True when evidence is being taken, which act_gathered() will hear the end of. */
+static bool act_gather(ActAction *action) {
+        EvidenceOrder order = { .machine = action->machine,
+                                .incident = action->incident,
+                                .kinds = action->kinds,
+                                .running = action->running };
+        int r;
+
+        if (action->kinds == 0)
+                return false;
+        action->kinds = 0;
+        action->is_waiting = true;
+        r = evidence_take(action->act->evidence, &order, act_gathered, action->act);
+        if (r < 0) {
+                action->is_waiting = false;
+                (void) act_step(action, "evidence", strerror(-r), "no evidence could be taken");
+        }
+        return r >= 0;
+}
+
 static void act_advance(ActAction *action) {
         char text[64];
 
         if (action->fresh) {
+                if (act_gather(action))
+                        return;
                 action->fresh = false;
                 if (action->plan.n_steps > 0) {
                         const char *command = act_commands[action->plan.steps[0]].command;
@@ -247,16 +303,41 @@ static int act_on_timer(sd_event_source *source, uint64_t usec, void *userdata) 
         return 0;
 }
 
+/* What the decision names and is not kept yet. Once there is an intent, this has been dealt with. */
+static unsigned act_get_kinds(const IncidentInfo *incident, ActPoint from) {
+        const DecisionInfo *decision = incident->decision;
+        unsigned kinds = 0;
+
+        if (from != ACT_FROM_START)
+                return 0;
+        for (size_t i = 0; i < incident->n_steps; i++)
+                if (strcmp(incident->steps[i]->what, "intent") == 0)
+                        return 0;
+        for (size_t i = 0; i < decision->n_evidence; i++)
+                kinds |= evidence_find_kind(decision->evidence[i]);
+        for (size_t i = 0; i < incident->n_evidence; i++)
+                kinds &= ~evidence_find_kind(incident->evidence[i]->kind);
+        return kinds;
+}
+
 int act_begin(Act *act, const WatchMachine *machine, const IncidentInfo *incident, ActPoint from) {
-        ActAction *action;
+        Plan plan = plan_make(incident->kind, incident->decision->action, machine->running, from);
+        ActAction *action = act_find(act, incident->id);
         int r;
 
+        if (action && action->is_waiting) {
+                /* the connection was lost and found again: a dump goes on without it */
+                action->plan = plan;
+                return 0;
+        }
         action = calloc(1, sizeof(*action));
         if (!action)
                 return -ENOMEM;
         action->act = act;
         action->incident = incident->id;
-        action->plan = plan_make(incident->kind, incident->decision->action, machine->running, from);
+        action->plan = plan;
+        action->running = machine->running;
+        action->kinds = act_get_kinds(incident, from);
         action->nmi = incident->decision->action == ACTION_INJECT_NMI;
         action->fresh = true;
         list_append(&act->actions, &action->link);
@@ -269,6 +350,16 @@ int act_begin(Act *act, const WatchMachine *machine, const IncidentInfo *inciden
         if (r < 0)
                 act_action_free(action);
         return r < 0 ? r : 0;
+}
+
+void act_closed(Act *act, uint64_t incident) {
+        ActAction *action = act_find(act, incident);
+
+        if (!action)
+                return;
+        if (action->is_waiting)
+                evidence_cancel(act->evidence, incident);
+        act_action_free(action);
 }
 
 void act_recorded(Act *act, uint64_t write, int r) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * Carrying out decisions, step by step, each written down before the next: the intent, then the
- * command, then what came of it. Nothing here decides.
+ * Carrying out decisions, step by step: the evidence is taken; then the intent, the command, and what
+ * came of it are each written down before the next. Nothing here decides.
  */
 #include <systemd/sd-event.h>
 
+#include "daemon/evidence/evidence.h"
 #include "daemon/machine/machines.h"
 #include "policy/plan.h"
 
@@ -28,11 +29,19 @@ typedef struct ActOps {
         void (*end)(const char *machine, uint64_t incident, IncidentOutcome outcome, void *userdata);
 } ActOps;
 
-int act_new(Act **ret, sd_event *event, Machines *machines, const ActOps *ops, void *userdata);
+int act_new(Act **ret,
+            sd_event *event,
+            Machines *machines,
+            Evidence *evidence,
+            const ActOps *ops,
+            void *userdata);
 Act *act_free(Act *act);
 DEFINE_CLEANUP(Act *, act_free);
 
 /* Begins; ops are called from the loop, never from within. 0 or a negative errno. */
 int act_begin(Act *act, const WatchMachine *machine, const IncidentInfo *incident, ActPoint from);
+/* The incident is over, whoever brought that about: nothing more is done about it. May be called from
+ * within the watch. */
+void act_closed(Act *act, uint64_t incident);
 /* All writes up to this number are down (r < 0: could not be kept). */
 void act_recorded(Act *act, uint64_t write, int r);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/ctl/headline.h"
+#include "daemon/ctl/progress.h"
 #include "daemon/ctl/table.h"
 #include "daemon/ctl/value.h"
 
@@ -44,6 +45,8 @@ static void top_add_note(Table *table, json_object *machine) {
 
         if (problem)
                 text_add(&text, problem);
+        else if (value_get_object(machine, "dump"))
+                progress_add_dump(&text, value_get_object(machine, "dump"));
         else if (value_get_uint(machine, "held") > 0)
                 text_printf(&text,
                             "incident %" PRIu64 " waits for its delay",

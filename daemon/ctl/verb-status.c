@@ -2,6 +2,7 @@
 /* What tocsind knows: itself, the machines, what is in force for one of them. */
 #include <inttypes.h>
 
+#include "daemon/ctl/progress.h"
 #include "daemon/ctl/table.h"
 #include "daemon/ctl/value.h"
 #include "daemon/ctl/verbs.h"
@@ -118,6 +119,7 @@ static void verb_add_notes(Table *table, json_object *machine) {
                 { "would", "enforce would set" },
         };
         const char *problem = value_get_string(machine, "problem");
+        json_object *dump = value_get_object(machine, "dump");
         uint64_t held = value_get_uint(machine, "held"),
                  until = value_get_time(machine, "hold-until");
 
@@ -125,6 +127,14 @@ static void verb_add_notes(Table *table, json_object *machine) {
                 table_note(table, "problem: %s", problem);
         if (held > 0)
                 table_note(table, "held: incident %" PRIu64 " waits for its delay", held);
+        if (dump) {
+                Text text = TEXT_NULL;
+                _cleanup_free_ char *s = NULL;
+
+                progress_add_dump(&text, dump);
+                s = text_take(&text);
+                table_note(table, "dump: %s", s ? s : "?");
+        }
         if (until > 0) {
                 Text text = TEXT_NULL;
                 _cleanup_free_ char *s = NULL;
@@ -210,6 +220,13 @@ static void verb_add_machine(Text *text, json_object *machine) {
         if (held > 0) {
                 table_add(&table, "held");
                 table_printf(&table, "incident %" PRIu64 " waits for its delay", held);
+        }
+        if (value_get_object(machine, "dump")) {
+                Text progress = TEXT_NULL;
+
+                progress_add_dump(&progress, value_get_object(machine, "dump"));
+                table_add(&table, "dump");
+                table_take_text(&table, &progress);
         }
         verb_add_time_row(&table, "maintenance until", value_get_time(machine, "hold-until"));
         verb_add_string_row(&table, "mode", value_get_string(machine, "mode"));

@@ -36,6 +36,21 @@ typedef struct HandlersList {
         int r;
 } HandlersList;
 
+static int handlers_add_dump(const Daemon *daemon, MachineInfo *info) {
+        EvidenceProgress progress;
+
+        if (!evidence_get_progress(daemon->evidence, info->name, &progress))
+                return 0;
+        info->dump = calloc(1, sizeof(*info->dump));
+        if (!info->dump)
+                return -ENOMEM;
+        info->dump->incident = progress.incident;
+        info->dump->completed = progress.completed;
+        info->dump->total = progress.total;
+        info->dump->kept = progress.kept;
+        return 0;
+}
+
 static void handlers_add_machine(WatchMachine *m, void *userdata) {
         _cleanup_(machine_info_freep) MachineInfo *info = NULL;
         HandlersList *list = userdata;
@@ -43,6 +58,8 @@ static void handlers_add_machine(WatchMachine *m, void *userdata) {
         int r;
 
         r = watch_machine_to_info(m, daemon_now(list->daemon), &info);
+        if (r == 0)
+                r = handlers_add_dump(list->daemon, info);
         if (r == 0)
                 r = machine_info_to_json(info, &json);
         if (r == 0 && json_object_array_add(list->array, json) < 0)

@@ -190,7 +190,8 @@ static void test_top(void) {
                 .machines = parse(
                         "[{'name': 'gone', 'mode': 'observe', 'incidents': 0,"
                         "  'ended': {'seconds': 5, 'microseconds': 0}, 'state': 'running'},"
-                        " {'name': 'b', 'state': 'running', 'mode': 'observe', 'incidents': 0},"
+                        " {'name': 'b', 'state': 'running', 'mode': 'observe', 'incidents': 0,"
+                        "  'dump': {'incident': 3, 'completed': 5, 'total': 10, 'kept': 2097152}},"
                         " {'name': 'a', 'state': 'running', 'mode': 'observe', 'incidents': 0},"
                         " {'name': 'z', 'state': 'guest-panicked', 'mode': 'enforce', 'incidents': 1,"
                         "  'held': 12}]"),
@@ -213,7 +214,7 @@ static void test_top(void) {
                                "MACHINE  STATE           MODE     OPEN\n"
                                "z        guest-panicked  enforce  1     incident 12 waits fo\n"
                                "a        running         observe  0\n"
-                               "b        running         observe  0\n"
+                               "b        running         observe  0     [##########         \n"
                                "... and 1 more\n"
                                "\n"
                                "12  03:12:07.412  z  held  The guest panicked\n");
