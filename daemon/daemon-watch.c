@@ -35,7 +35,10 @@ static void daemon_announce(const WatchAnnouncement *a, void *userdata) {
                                    });
 }
 
+/* A record on its way to the disk. The store calls nobody back once it is closed, so what is under way
+ * is in a list. */
 typedef struct DaemonWrite {
+        List link; /* of daemon->writing */
         Daemon *daemon;
         uint64_t number;
 } DaemonWrite;
@@ -43,7 +46,14 @@ typedef struct DaemonWrite {
 static void daemon_recorded(int r, void *userdata) {
         _cleanup_free_ DaemonWrite *write = userdata;
 
+        list_remove(&write->link);
         act_recorded(write->daemon->act, write->number, r);
+}
+
+void daemon_forget_writes(Daemon *daemon) {
+        list_foreach_safe(i, n, &daemon->writing)
+                free(list_entry(i, DaemonWrite, link));
+        list_init(&daemon->writing);
 }
 
 static void daemon_record(const IncidentInfo *incident, void *userdata) {
@@ -55,11 +65,13 @@ static void daemon_record(const IncidentInfo *incident, void *userdata) {
                 act_closed(daemon->act, incident->id);
         daemon->writes++;
         if (write) {
-                *write = (DaemonWrite){ daemon, daemon->writes };
+                *write = (DaemonWrite){ .daemon = daemon, .number = daemon->writes };
                 r = store_put_incident(daemon->store, incident, false, daemon_recorded, write);
         }
-        if (r >= 0)
+        if (r >= 0) {
+                list_append(&daemon->writing, &write->link);
                 return;
+        }
         free(write);
         report(LOG_ERR,
                incident->machine,
@@ -159,7 +171,7 @@ static void daemon_ask(const WatchMachine *machine, WatchQuestion what, void *us
 /* What a tell was about, for the words when it is refused. */
 typedef struct DaemonTell {
         Daemon *daemon;
-        char *machine;
+        char *machine, *run;
         char *words;
 } DaemonTell;
 
@@ -173,14 +185,16 @@ static void daemon_told(int r, json_object *ret, const char *error, void *userda
                        "set-action %s: %s",
                        tell->words,
                        error ? error : strerror(-r));
+        watch_told(daemon->watch, tell->machine, tell->run, r >= 0);
         if (--daemon->tells == 0 && daemon->stopping)
                 (void) sd_event_exit(daemon->event, 0);
         free(tell->machine);
+        free(tell->run);
         free(tell->words);
         free(tell);
 }
 
-static void daemon_tell(const WatchMachine *machine, const ActionSet *set, void *userdata) {
+static bool daemon_tell(const WatchMachine *machine, const ActionSet *set, void *userdata) {
         _cleanup_(json_object_putp) json_object *arguments = json_object_new_object();
         DaemonTell *tell = calloc(1, sizeof(*tell));
         Daemon *daemon = userdata;
@@ -195,8 +209,9 @@ static void daemon_tell(const WatchMachine *machine, const ActionSet *set, void 
                 goto fail;
         tell->daemon = daemon;
         tell->machine = strdup(machine->name);
+        tell->run = strdup(machine->run);
         tell->words = strdup(json_object_to_json_string(arguments));
-        if (tell->machine && tell->words &&
+        if (tell->machine && tell->run && tell->words &&
             machines_command(daemon->machines,
                              machine->name,
                              BACKEND_SET_ACTION,
@@ -206,13 +221,15 @@ static void daemon_tell(const WatchMachine *machine, const ActionSet *set, void 
                              daemon_told,
                              tell) >= 0) {
                 daemon->tells++;
-                return;
+                return true;
         }
         free(tell->machine);
+        free(tell->run);
         free(tell->words);
 fail:
         free(tell);
         report(LOG_ERR, machine->name, "set-action could not be sent");
+        return false;
 }
 
 static void daemon_keep(Daemon *daemon, const WatchMachine *machine) {

@@ -353,6 +353,7 @@ int daemon_new(Daemon **ret, const char *config_file) {
         if (!daemon)
                 return -ENOMEM;
         daemon->lock_fd = -1;
+        list_init(&daemon->writing);
         daemon->deadline_us = USEC_INFINITY;
         daemon->config_file = config_file;
         daemon->started_us = daemon_now(daemon).real_us;
@@ -403,6 +404,7 @@ Daemon *daemon_free(Daemon *daemon) {
         qmp_endpoint_free(daemon->control);
         qmp_server_free(daemon->server);
         store_close(daemon->store, DAEMON_STORE_WAIT_US);
+        daemon_forget_writes(daemon);
         watch_free(daemon->watch);
         sd_event_source_disable_unref(daemon->deadline);
         sd_event_unref(daemon->event);

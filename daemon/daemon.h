@@ -37,6 +37,7 @@ struct Daemon {
         sd_event_source *deadline;
         uint64_t deadline_us;
         uint64_t writes;       /* records handed to the store so far */
+        List writing;          /* records on their way to the disk */
         json_object *problems; /* subject -> sentence */
         unsigned tells;        /* set-actions under way */
         bool stopping;
@@ -59,10 +60,14 @@ void daemon_arm(Daemon *daemon);
 extern const WatchOps daemon_watch_ops;
 extern const ActOps daemon_act_ops;
 extern const MachinesOps daemon_machines_ops;
+void daemon_forget_writes(Daemon *daemon); /* after store_close() */
 void daemon_observe(const Observation *observation, void *daemon);
 /* Answers of QEMU to what tocsin asks for itself. */
 #define DAEMON_ASK_US (10 * USEC_PER_SEC)
 
+/* daemon-evidence.c */
+int daemon_open_evidence(Daemon *daemon);
+void daemon_close_evidence(Daemon *daemon);
 /* daemon-plugin.c */
 unsigned daemon_plugin_kinds(const WatchMachine *machine, void *daemon);
 bool daemon_consult(const WatchMachine *machine,
@@ -72,10 +77,6 @@ bool daemon_consult(const WatchMachine *machine,
 int daemon_open_plugins(Daemon *daemon);
 /* Before the policy that names them is set. */
 void daemon_configure_plugins(Daemon *daemon);
-
-/* daemon-evidence.c */
-int daemon_open_evidence(Daemon *daemon);
-void daemon_close_evidence(Daemon *daemon);
 
 /* daemon-restore.c */
 void daemon_restore(Daemon *daemon);

@@ -332,7 +332,6 @@ void watch_incident_tick(WatchMachine *m, Incident *incident, Moment now) {
                 /* No STOP: it may be in prelaunch (where a panic stops nothing), or somebody was quicker. */
                 incident->settle_us = now.boot_us + WATCH_INFO_US;
                 m->status_asked = false;
-                m->forced_status = true;
                 watch_ask(m, WATCH_ASK_STATUS);
         } else {
                 if (!incident->is_told && incident->info->kind == INCIDENT_KIND_WATCHDOG)

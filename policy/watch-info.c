@@ -244,7 +244,7 @@ int watch_machine_to_info(const WatchMachine *m, Moment now, MachineInfo **ret) 
                 r = watch_info_times(m, now, info);
         if (r == 0)
                 r = watch_info_vfio(m, info);
-        if (r == 0)
+        if (r == 0 && m->tells == 0)
                 r = watch_set_to_json(&m->told, &info->enforced);
         if (r == 0 && m->overridden)
                 r = watch_set_to_json(&m->overrides, &info->overrides);

@@ -250,6 +250,7 @@ void watch_attached(WatchMachine *m, const Observation *o, Moment now) {
         m->pid = o->pid;
         m->attached = true;
         m->status_asked = false;
+        m->tells = 0; /* what a lost connection owed will not be answered */
         m->state = o->state;
         m->state_known = true;
         m->running = o->running;

@@ -171,6 +171,13 @@ static bool watch_told_equal(const ActionSet *a, const ActionSet *b) {
         return true;
 }
 
+static void watch_send_told(WatchMachine *m) {
+        if (m->watch->ops.tell(m, &m->told, m->watch->userdata))
+                m->tells++;
+        else
+                m->told = (ActionSet){};
+}
+
 void watch_tell(WatchMachine *m, Moment now, bool again) {
         EngineMachine em = watch_machine_for_engine(m, now);
         bool held = em.held;
@@ -193,9 +200,19 @@ void watch_tell(WatchMachine *m, Moment now, bool again) {
         m->told = told;
         for (PolicyKey key = 0; key < _POLICY_KEY_MAX; key++)
                 if (told.keys[key].set) {
-                        m->watch->ops.tell(m, &told, m->watch->userdata);
+                        watch_send_told(m);
                         break;
                 }
+}
+
+void watch_told(Watch *watch, const char *machine, const char *run, bool taken) {
+        WatchMachine *m = watch_find(watch, machine);
+
+        if (!m || !m->run || strcmp(m->run, run) != 0 || m->tells == 0)
+                return;
+        m->tells--;
+        if (!taken)
+                m->told = (ActionSet){}; /* told again at the next attach, or change */
 }
 
 void watch_arm(WatchMachine *m, Moment now) {
@@ -302,6 +319,7 @@ void watch_machine_end_run(WatchMachine *m, Moment now) {
         m->attached = m->running = m->state_known = m->status_asked = false;
         m->shutdown_seen = m->poweroff_seen = m->believed = m->overridden = false;
         m->overrides = m->told = (ActionSet){};
+        m->tells = 0;
         m->told_until_us = USEC_INFINITY;
         m->stop_incident = m->stop_us = m->silent_incident = 0;
         if (m->ended_us == 0) {
@@ -558,7 +576,7 @@ void watch_release(Watch *watch, Moment now) {
                 if (!m->attached || watch_told_equal(&released, &m->told))
                         continue;
                 m->told = released;
-                watch->ops.tell(m, &released, watch->userdata);
+                watch_send_told(m);
         }
 }
 

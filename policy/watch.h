@@ -69,8 +69,8 @@ typedef struct WatchOps {
                         const IncidentInfo *incident,
                         const Decision *so_far,
                         void *userdata);
-        /* Set these keys in the backend. */
-        void (*tell)(const WatchMachine *machine, const ActionSet *set, void *userdata);
+        /* Set these keys in the backend; watch_told() says what came of it. False: can't be sent. */
+        bool (*tell)(const WatchMachine *machine, const ActionSet *set, void *userdata);
         void (*changed)(WatchMachine *machine, WatchChange change, void *userdata);
         /* One line for the log. */
         void (*report)(const WatchMachine *machine, WatchLevel level, const char *text, void *userdata);
@@ -108,7 +108,8 @@ struct WatchMachine {
         Watch *watch;
         PrioqNode deadline;
         bool shutdown_seen, poweroff_seen;
-        bool status_asked, tell_pending, forced_status;
+        bool status_asked;
+        unsigned tells; /* not answered yet */
         uint64_t told_until_us, rate_start_us;
         unsigned rate_count;
         Incident *folding; /* counts what came beyond the rate in this second */
@@ -134,6 +135,9 @@ void watch_observe(Watch *watch, const Observation *observation, Moment now);
 /* boot_us of the next watch_tick(); USEC_INFINITY: nothing is pending. */
 uint64_t watch_get_deadline(const Watch *watch);
 void watch_tick(Watch *watch, Moment now);
+
+/* The backend has taken what it was told (or not: what is in force there is then not known). */
+void watch_told(Watch *watch, const char *machine, const char *run, bool taken);
 
 /* From whoever carries out: a step was made; the action is over. Unknown numbers are ignored: the run
  * may have ended meanwhile. */

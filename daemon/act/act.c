@@ -41,6 +41,7 @@ struct ActAction {
         bool running;    /* the machine, when it was begun */
         unsigned kinds;  /* of EvidenceKind, still to be taken */
         bool is_waiting; /* for evidence */
+        bool is_refused; /* what is under way is no longer what was decided */
         uint64_t awaits; /* write that must be down before the next command; 0: none */
         sd_event_source *timer;
 };
@@ -165,6 +166,7 @@ static void act_fall_back(ActAction *action) {
         }
         action->plan = (Plan){ { PLAN_STOP }, 1 };
         action->next = 0;
+        action->is_refused = true;
         act_wait(action, act_step(action, "note", NULL, "falls back: pause"));
 }
 
@@ -279,7 +281,7 @@ static void act_advance(ActAction *action) {
         if (action->next < action->plan.n_steps)
                 act_send(action);
         else
-                act_end(action, INCIDENT_OUTCOME_DONE);
+                act_end(action, action->is_refused ? INCIDENT_OUTCOME_FAILED : INCIDENT_OUTCOME_DONE);
 }
 
 static int act_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {

@@ -172,7 +172,7 @@ static void scenario_ask(const WatchMachine *m, WatchQuestion question, void *us
                      question == WATCH_ASK_STATUS ? "query-status" : "crash-information");
 }
 
-static void scenario_tell(const WatchMachine *m, const ActionSet *set, void *userdata) {
+static bool scenario_tell(const WatchMachine *m, const ActionSet *set, void *userdata) {
         char text[256] = "";
 
         for (PolicyKey key = 0; key < _POLICY_KEY_MAX; key++)
@@ -183,6 +183,7 @@ static void scenario_tell(const WatchMachine *m, const ActionSet *set, void *use
                                         policy_key_to_string(key),
                                         action_to_string(set->keys[key].action));
         scenario_say(userdata, "tell", "%s%s", m->name, text);
+        return true;
 }
 
 static void scenario_changed(WatchMachine *m, WatchChange change, void *userdata) {
