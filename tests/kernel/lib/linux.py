@@ -74,7 +74,7 @@ class Linux(Guest):
         port = folder / f'{name}.port'
         self.port = None
         super().__init__(folder, name, None, (
-            '-cpu', 'max', '-smp', '2', '-m', str(MEMORY_MIB),
+            '-cpu', 'max', '-m', str(MEMORY_MIB),
             '-kernel', str(elf), '-initrd', str(initrd), '-append', f'{COMMAND_LINE} {command_line}',
             '-serial', f'file:{self.log}',
             '-chardev', f'socket,id=port,path={port},server=on,wait=off', '-serial', 'chardev:port',
