@@ -227,6 +227,12 @@ static const struct {
         { ACTION_PAUSE, ABILITY_STOP, ACTION_NONE },
 };
 
+static unsigned engine_get_needed(size_t clamp, IncidentKind kind) {
+        if (engine_clamps[clamp].action == ACTION_FATAL && kind == INCIDENT_KIND_UNRESPONSIVE)
+                return ABILITY_KILL;
+        return engine_clamps[clamp].ability;
+}
+
 /* What nobody can do after the fact: only QEMU itself exits with a failure; where it has dealt with a
  * memory failure its action stands; and a page goes offline only when its number is known. */
 static bool engine_is_late(const IncidentInfo *incident,
@@ -267,9 +273,11 @@ static int engine_clamp(const EngineMachine *machine,
         }
         for (size_t i = 0; i < ELEMENTSOF(engine_clamps); i++) {
                 if (d->action != engine_clamps[i].action ||
-                    (machine->abilities & engine_clamps[i].ability))
+                    (machine->abilities & engine_get_needed(i, incident->kind)))
                         continue;
-                next = engine_clamps[i].next;
+                /* nor can what does not answer be paused */
+                next = incident->kind == INCIDENT_KIND_UNRESPONSIVE ? ACTION_NONE
+                                                                    : engine_clamps[i].next;
                 r = decision_info_say(d->info,
                                       "clamp",
                                       (int) next,

@@ -37,6 +37,7 @@ typedef enum Ability {
         ABILITY_INJECT_NMI = 1 << 9,
         ABILITY_DUMP = 1 << 10,       /* dump-guest-memory */
         ABILITY_CRASH_INFO = 1 << 11, /* qom-get of crash-information */
+        ABILITY_KILL = 1 << 12,       /* its process can be ended without asking it */
 } Ability;
 
 typedef struct Observation {

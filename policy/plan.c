@@ -28,7 +28,8 @@ Plan plan_make(IncidentKind kind, Action action, bool running, ActPoint from) {
         case ACTION_POWEROFF:
         case ACTION_EXIT_FAILURE:
         case ACTION_FATAL:
-                return (Plan){ { PLAN_QUIT }, 1 };
+                /* What does not answer can't be told to quit. */
+                return (Plan){ { kind == INCIDENT_KIND_UNRESPONSIVE ? PLAN_KILL : PLAN_QUIT }, 1 };
         case ACTION_INJECT_NMI:
                 return plan_wake(running, PLAN_INJECT_NMI);
         case ACTION_NONE:

@@ -13,6 +13,7 @@ typedef enum PlanStep {
         PLAN_CONT,
         PLAN_SYSTEM_POWERDOWN,
         PLAN_QUIT,
+        PLAN_KILL,
         PLAN_INJECT_NMI,
         _PLAN_STEP_MAX,
 } PlanStep;

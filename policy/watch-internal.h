@@ -53,6 +53,8 @@ void watch_announce_machine(WatchMachine *m, const char *text, Moment now);
 void watch_tell(WatchMachine *m, Moment now, bool again);
 /* Computes the machine's next deadline anew; call after whatever may have changed it. */
 void watch_arm(WatchMachine *m, Moment now);
+/* It is not unresponsive any more. Frees the incident. */
+void watch_close_answering(WatchMachine *m, Incident *incident, Moment now);
 WatchMachine *watch_machine_get(Watch *watch, const char *name); /* makes it; NULL: out of memory */
 void watch_machine_end_run(WatchMachine *m, Moment now);
 void watch_set_last_stop(WatchMachine *m, const char *format, ...) _printf_(2, 3);

@@ -170,6 +170,10 @@ static void watch_take_up(WatchMachine *m, Incident *incident, Moment now) {
 static void watch_resume_incident(WatchMachine *m, Incident *incident, Moment now) {
         IncidentKind kind;
 
+        if (incident->info->kind == INCIDENT_KIND_UNRESPONSIVE) {
+                watch_close_answering(m, incident, now); /* whatever was to be done about it */
+                return;
+        }
         /* One that is done waits for what may follow it; a stop now is another one's. */
         incident->stopped = !incident->info->has_outcome &&
                             run_state_get_incident(m->state, &kind) && kind == incident->info->kind;

@@ -353,18 +353,21 @@ static void watch_detached(WatchMachine *m, const Observation *o, Moment now) {
         watch_announce_machine(m, o->text ? o->text : "connection lost", now);
 }
 
+void watch_close_answering(WatchMachine *m, Incident *incident, Moment now) {
+        m->silent_incident = 0;
+        watch_lost(m->watch,
+                   incident_add_step(incident, now.real_us, "note", NULL, "it answers again"));
+        watch_close(m, incident, INCIDENT_OUTCOME_RECOVERED, now);
+}
+
 static void watch_silent(WatchMachine *m, const Observation *o, Moment now) {
         Incident *incident = NULL;
         json_object *data = NULL;
 
         if (o->type == OBSERVATION_ANSWERING) {
                 incident = watch_find_incident(m, m->silent_incident);
-                if (incident) {
-                        watch_lost(m->watch,
-                                   incident_add_step(
-                                           incident, now.real_us, "note", NULL, "it answers again"));
-                        watch_close(m, incident, INCIDENT_OUTCOME_RECOVERED, now);
-                }
+                if (incident)
+                        watch_close_answering(m, incident, now);
                 m->silent_incident = 0;
                 watch_ask(m, WATCH_ASK_STATUS);
                 return;

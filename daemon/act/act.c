@@ -62,6 +62,7 @@ static const struct {
         [PLAN_CONT] = { BACKEND_CONT, "cont" },
         [PLAN_SYSTEM_POWERDOWN] = { BACKEND_SYSTEM_POWERDOWN, "system_powerdown" },
         [PLAN_QUIT] = { BACKEND_QUIT, "quit" },
+        [PLAN_KILL] = { BACKEND_KILL, "kill" },
         [PLAN_INJECT_NMI] = { BACKEND_INJECT_NMI, "inject-nmi" },
 };
 
@@ -160,7 +161,7 @@ static ActAction *act_find(Act *act, uint64_t incident) {
 static void act_fall_back(ActAction *action) {
         PlanStep refused = action->plan.steps[action->next];
 
-        if (refused == PLAN_STOP || refused == PLAN_CONT) {
+        if (refused == PLAN_STOP || refused == PLAN_CONT || refused == PLAN_KILL) {
                 act_end(action, INCIDENT_OUTCOME_FAILED);
                 return;
         }

@@ -36,10 +36,17 @@ struct KernelHelper {
         unsigned n_peers;
 };
 
-/* A verb fills in what is wrong, or the descriptor to hand over. */
+/* What came with a request, and what goes with its reply. */
+typedef struct HelperCall {
+        const char *text;
+        int shown;   /* descriptor that came along, or -1 */
+        int fd;      /* to hand over, or -1 */
+        char *error; /* what is wrong, in words */
+} HelperCall;
+
 typedef struct HelperVerb {
         const char *name;
-        int (*run)(KernelHelper *helper, const char *text, int *ret_fd, char **ret_error);
+        int (*run)(KernelHelper *helper, HelperCall *call);
 } HelperVerb;
 
 static void helper_log(KernelHelper *helper, const char *format, ...) _printf_(2, 3);
@@ -58,22 +65,38 @@ static void helper_log(KernelHelper *helper, const char *format, ...) {
                 helper->ops->log(text, helper->userdata);
 }
 
-static int helper_connect_qmp(KernelHelper *helper, const char *path, int *ret_fd, char **ret_error) {
+static int helper_connect_qmp(KernelHelper *helper, HelperCall *call) {
+        const char *path = call->text;
+
         if (!qmp_path_is_normal(path) || !helper->ops->may_connect(path, helper->userdata)) {
-                if (asprintf(ret_error, "%s: is not configured", path) < 0)
-                        *ret_error = NULL;
+                if (asprintf(&call->error, "%s: is not configured", path) < 0)
+                        call->error = NULL;
                 return -EPERM;
         }
-        return qmp_path_connect(path, ret_fd, ret_error);
+        return qmp_path_connect(path, &call->fd, &call->error);
 }
 
-static int helper_reload(KernelHelper *helper, const char *text, int *ret_fd, char **ret_error) {
-        return helper->ops->reload(ret_error, helper->userdata);
+static int helper_reload(KernelHelper *helper, HelperCall *call) {
+        return helper->ops->reload(&call->error, helper->userdata);
+}
+
+static int helper_kill(KernelHelper *helper, HelperCall *call) {
+        GuestKillClaim claim;
+        int r;
+
+        r = guest_kill_parse(call->text, &claim);
+        if (r < 0)
+                return r;
+        r = guest_kill(&claim, call->shown, &helper->ops->guests, helper->userdata, &call->error);
+        if (r == 0)
+                helper_log(helper, "process %d killed: a guest that does not answer", claim.pid);
+        return r;
 }
 
 static const HelperVerb helper_verbs[_KERNEL_VERB_MAX] = {
         [KERNEL_VERB_CONNECT_QMP] = { "connect-qmp", helper_connect_qmp },
         [KERNEL_VERB_RELOAD] = { "reload", helper_reload },
+        [KERNEL_VERB_KILL] = { "kill", helper_kill },
 };
 
 static KernelPeer *kernel_peer_free(KernelPeer *peer) {
@@ -98,36 +121,38 @@ static void helper_drop(KernelPeer *peer) {
 }
 
 /* 0, or negative: the peer is to be closed. */
-static int helper_serve(KernelPeer *peer, const KernelPacket *request, bool known) {
+static int helper_serve(KernelPeer *peer, const KernelPacket *request, int shown, bool known) {
+        HelperCall call = { .text = request->text, .shown = shown, .fd = -1 };
         KernelHelper *helper = peer->helper;
         KernelHeader reply = request->header;
-        _cleanup_free_ char *error = NULL;
-        _cleanup_fd_ int fd = -1;
         int r;
 
         if (known) {
                 const HelperVerb *verb = &helper_verbs[request->header.verb];
 
-                r = verb->run(helper, request->text, &fd, &error);
+                r = verb->run(helper, &call);
                 if (r == -EPERM)
-                        helper_log(helper, "%s refused: %s", verb->name, error ? error : "");
+                        helper_log(helper, "%s refused: %s", verb->name, call.error ? call.error : "");
         } else {
                 r = -EOPNOTSUPP;
-                error = strdup("this tocsin-kernel is older than tocsind and has no such verb");
+                call.error = strdup("this tocsin-kernel is older than tocsind and has no such verb");
         }
         reply.result = r < 0 ? r : 0;
-        return kernel_packet_send(peer->fd, &reply, error, fd);
+        r = kernel_packet_send(peer->fd, &reply, call.error, call.fd);
+        free(call.error);
+        (void) fd_close(call.fd);
+        return r;
 }
 
 static int helper_dispatch_peer(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         char data[KERNEL_PACKET_MAX];
         KernelPacket request;
         KernelPeer *peer = userdata;
-        int r, extra = -1;
+        _cleanup_fd_ int shown = -1;
         size_t n = 0;
+        int r;
 
-        r = kernel_packet_receive(fd, data, sizeof(data), &n, &extra);
-        (void) fd_close(extra); /* nobody asked for one */
+        r = kernel_packet_receive(fd, data, sizeof(data), &n, &shown);
         if (r == -EAGAIN || r == -EINTR)
                 return 0;
         if (r < 0 || n == 0) {
@@ -140,7 +165,7 @@ static int helper_dispatch_peer(sd_event_source *source, int fd, uint32_t revent
                 helper_drop(peer);
                 return 0;
         }
-        r = helper_serve(peer, &request, r != KERNEL_E_UNKNOWN_VERB);
+        r = helper_serve(peer, &request, shown, r != KERNEL_E_UNKNOWN_VERB);
         if (r < 0) {
                 helper_log(peer->helper, "a peer can't be answered, and is closed: %s", strerror(-r));
                 helper_drop(peer);

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/kernel/guest-kill.h"
 #include "policy/util/cleanup.h"
 
 /* tocsind, and one more while it is being replaced; anything above is refused. */
@@ -18,6 +19,8 @@ typedef struct KernelHelper KernelHelper;
 typedef struct KernelHelperOps {
         /* Is this path configured? Called with normal paths only. */
         bool (*may_connect)(const char *path, void *userdata);
+        /* Whose connections show that they are guests. */
+        GuestKillOps guests;
         /* Reads the configuration again: 0, or a negative errno and words to be freed. */
         int (*reload)(char **ret_error, void *userdata);
         /* The last peer has gone. May be NULL. */

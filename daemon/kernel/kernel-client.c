@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -40,8 +41,9 @@ typedef struct KernelRequest {
         List requests;
         uint64_t id;
         KernelVerb verb;
-        char *path;
-        KernelConnectFunc func; /* NULL: cancelled, or nobody wants to know */
+        char *text;
+        int fd;          /* to be sent along, or -1 */
+        KernelDone func; /* NULL: cancelled, or nobody wants to know */
         void *userdata;
 } KernelRequest;
 
@@ -70,14 +72,15 @@ static KernelRequest *kernel_request_free(KernelRequest *request) {
         if (!request)
                 return NULL;
         list_remove(&request->requests);
-        free(request->path);
+        free(request->text);
+        (void) fd_close(request->fd);
         free(request);
         return NULL;
 }
 
 /* Takes the request and the descriptor. */
 static void kernel_request_finish(KernelRequest *request, int r, int fd, const char *error) {
-        KernelConnectFunc func = request->func;
+        KernelDone func = request->func;
         void *userdata = request->userdata;
 
         kernel_request_free(request);
@@ -100,6 +103,14 @@ static int kernel_client_arm(KernelClient *client, uint64_t after_us) {
                                           client);
 }
 
+static void kernel_client_finish_all(List *requests, const char *error) {
+        while (!list_is_empty(requests))
+                kernel_request_finish(list_entry(requests->next, KernelRequest, requests),
+                                      -ECONNRESET,
+                                      -1,
+                                      error);
+}
+
 /* The helper is gone, or of no use. */
 static void kernel_client_lose(KernelClient *client) {
         client->io = sd_event_source_disable_unref(client->io);
@@ -118,11 +129,7 @@ static void kernel_client_lose(KernelClient *client) {
         (void) kernel_client_arm(client, client->pause_us);
 
         client->n_sent = 0;
-        while (!list_is_empty(&client->sent))
-                kernel_request_finish(list_entry(client->sent.next, KernelRequest, requests),
-                                      -ECONNRESET,
-                                      -1,
-                                      "the privileged helper died");
+        kernel_client_finish_all(&client->sent, "the privileged helper died");
 }
 
 static void kernel_client_receive(KernelClient *client, const KernelPacket *reply, int fd) {
@@ -289,8 +296,9 @@ static void kernel_client_kick(KernelClient *client) {
                 KernelHeader header = { .verb = request->verb, .id = request->id };
 
                 /* an error is seen as the end of the socket, too */
-                if (kernel_packet_send(client->fd, &header, request->path, -1) < 0)
+                if (kernel_packet_send(client->fd, &header, request->text, request->fd) < 0)
                         break;
+                request->fd = fd_close(request->fd);
                 list_remove(&request->requests);
                 list_append(&client->sent, &request->requests);
                 client->n_sent++;
@@ -301,8 +309,9 @@ static void kernel_client_kick(KernelClient *client) {
 
 static int kernel_client_request(KernelClient *client,
                                  KernelVerb verb,
-                                 const char *path,
-                                 KernelConnectFunc func,
+                                 const char *text,
+                                 int fd,
+                                 KernelDone func,
                                  void *userdata) {
         KernelRequest *request;
 
@@ -314,27 +323,36 @@ static int kernel_client_request(KernelClient *client,
         request->verb = verb;
         request->func = func;
         request->userdata = userdata;
-        if (path) {
-                request->path = strdup(path);
-                if (!request->path) {
-                        kernel_request_free(request);
-                        return -ENOMEM;
-                }
+        request->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+        request->text = text ? strdup(text) : NULL;
+        if ((fd >= 0 && request->fd < 0) || (text && !request->text)) {
+                int r = fd >= 0 && request->fd < 0 ? -errno : -ENOMEM;
+
+                kernel_request_free(request);
+                return r;
         }
         list_append(&client->waiting, &request->requests);
         kernel_client_kick(client);
         return 0;
 }
 
-int kernel_client_connect_qmp(KernelClient *client,
-                              const char *path,
-                              KernelConnectFunc func,
-                              void *userdata) {
-        return kernel_client_request(client, KERNEL_VERB_CONNECT_QMP, path, func, userdata);
+int kernel_client_connect_qmp(KernelClient *client, const char *path, KernelDone func, void *userdata) {
+        return kernel_client_request(client, KERNEL_VERB_CONNECT_QMP, path, -1, func, userdata);
+}
+
+int kernel_client_kill(KernelClient *client,
+                       const KernelProcess *process,
+                       int connection,
+                       KernelDone func,
+                       void *userdata) {
+        char text[64];
+
+        (void) snprintf(text, sizeof(text), "%d %" PRIu64, process->pid, process->start_time);
+        return kernel_client_request(client, KERNEL_VERB_KILL, text, connection, func, userdata);
 }
 
 int kernel_client_reload(KernelClient *client) {
-        return kernel_client_request(client, KERNEL_VERB_RELOAD, NULL, NULL, NULL);
+        return kernel_client_request(client, KERNEL_VERB_RELOAD, NULL, -1, NULL, NULL);
 }
 
 void kernel_client_cancel(KernelClient *client, void *userdata) {
@@ -393,13 +411,11 @@ KernelClient *kernel_client_free(KernelClient *client) {
                 return NULL;
         sd_event_source_disable_unref(client->io);
         sd_event_source_disable_unref(client->timer);
-        (void) fd_close(client->fd); /* a child ends by itself */
+        client->fd = fd_close(client->fd); /* a child ends by itself */
         if (client->child > 0)
                 (void) waitpid(client->child, NULL, 0);
-        list_foreach_safe(i, next, &client->waiting)
-                kernel_request_free(list_entry(i, KernelRequest, requests));
-        list_foreach_safe(i, next, &client->sent)
-                kernel_request_free(list_entry(i, KernelRequest, requests));
+        kernel_client_finish_all(&client->sent, "tocsind ends");
+        kernel_client_finish_all(&client->waiting, "tocsind ends");
         free(client->socket);
         free(client->helper);
         free(client->config_file);

@@ -20,6 +20,8 @@
 #include "daemon/kernel/helper.h"
 #include "daemon/kernel/privilege.h"
 #include "daemon/kernel/qmp-path.h"
+#include "daemon/machine/attach-socket.h"
+#include "daemon/machine/manager-path.h"
 #include "tocsin-version.h"
 
 #define TOCSIN_USER "tocsin"
@@ -61,6 +63,23 @@ static bool main_may_connect(const char *path, void *userdata) {
         return false;
 }
 
+/* libvirt listens itself, and hands the socket to its QEMU. */
+static bool main_is_monitor(const char *path, void *userdata) {
+        const char *manager = manager_path_find(path);
+
+        return qmp_path_is_normal(path) && main_may_connect(path, userdata) &&
+               !(manager && strcmp(manager, "libvirt") == 0);
+}
+
+static bool main_is_caller(const char *path, uid_t uid, void *userdata) {
+        const Main *main = userdata;
+        size_t n = strlen(main->config->runtime_dir);
+
+        return strncmp(path, main->config->runtime_dir, n) == 0 &&
+               strcmp(path + n, "/" ATTACH_SOCKET_NAME) == 0 &&
+               attach_socket_may_call(main->config->attach_users, uid);
+}
+
 static int main_reload(char **ret_error, void *userdata) {
         return main_load(userdata, false, ret_error);
 }
@@ -79,6 +98,7 @@ static void main_log(const char *text, void *userdata) {
 
 static const KernelHelperOps main_ops = {
         .may_connect = main_may_connect,
+        .guests = { .is_monitor = main_is_monitor, .is_caller = main_is_caller },
         .reload = main_reload,
         .alone = main_alone,
         .log = main_log,

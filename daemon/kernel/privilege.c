@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What tocsin-kernel keeps of root: CAP_DAC_OVERRIDE, because a QEMU's socket and the folder it lies
- * in belong to the QEMU's user (connecting asks for write permission). Each later verb that needs
- * more adds its line here.
+ * in belong to the QEMU's user (connecting asks for write permission); CAP_KILL, because so does its
+ * process. Each later verb that needs more adds its line here.
  */
 #include "daemon/kernel/privilege.h"
 
@@ -15,6 +15,7 @@
 
 static const unsigned privilege_kept[] = {
         CAP_DAC_OVERRIDE, /* connect-qmp */
+        CAP_KILL,         /* kill */
 };
 
 int privilege_drop(void) {

@@ -29,6 +29,7 @@
 typedef enum KernelVerb {
         KERNEL_VERB_CONNECT_QMP = 1, /* text: the path; reply: a connected socket */
         KERNEL_VERB_RELOAD = 2,      /* no text; the helper reads its configuration again */
+        KERNEL_VERB_KILL = 3,        /* text: "PID START-TIME"; with tocsind's connection to it */
         _KERNEL_VERB_MAX,
 } KernelVerb;
 

@@ -76,6 +76,17 @@ static int attach_socket_resolve(const char *user, uid_t *ret) {
         return 0;
 }
 
+bool attach_socket_may_call(char *const *users, uid_t uid) {
+        uid_t user;
+
+        if (uid == 0)
+                return true;
+        for (; users && *users; users++)
+                if (attach_socket_resolve(*users, &user) == 0 && user == uid)
+                        return true;
+        return false;
+}
+
 int attach_socket_set_users(AttachSocket *attach, char *const *users) {
         size_t n = 0, n_uids = 0;
         uid_t *uids;

@@ -28,4 +28,5 @@ int attach_socket_new(AttachSocket **ret,
 AttachSocket *attach_socket_free(AttachSocket *socket);
 DEFINE_CLEANUP(AttachSocket *, attach_socket_free);
 /* Users by name or number, NULL-terminated; unknown ones are left out. Root may always. */
+bool attach_socket_may_call(char *const *users, uid_t uid);
 int attach_socket_set_users(AttachSocket *socket, char *const *users);

@@ -20,6 +20,7 @@ typedef enum BackendVerb {
         BACKEND_CONT,
         BACKEND_STOP,
         BACKEND_QUIT,
+        BACKEND_KILL, /* of its process, by tocsin-kernel: nothing is sent */
         BACKEND_SYSTEM_POWERDOWN,
         BACKEND_INJECT_NMI,
         BACKEND_GETFD, /* with a descriptor; arguments {"fdname"} */

@@ -133,7 +133,7 @@ void run_join(Run *run, Way *way, const QmpIdentity *identity) {
                 return; /* a spare, kept quiet */
 
         run->way = way;
-        run->abilities = identity->abilities;
+        run->abilities = identity->abilities | ABILITY_KILL;
         free(TAKE_PTR(run->lost_why));
         if (run->exited_us == 0)
                 run->timer = sd_event_source_disable_unref(run->timer);
@@ -209,6 +209,40 @@ static void run_call_done(int r, json_object *ret, const char *error, void *user
         call.done(r, ret, error, call.userdata);
 }
 
+/* The process is the run's, not the backend's: whatever protocol it speaks, it is ended alike. */
+typedef struct RunKill {
+        BackendDone done;
+        void *userdata;
+} RunKill;
+
+static void run_killed(int r, int fd, const char *text, void *userdata) {
+        RunKill kill = *(RunKill *) userdata;
+
+        free(userdata);
+        kill.done(r < 0 ? -EREMOTEIO : 0, NULL, text, kill.userdata);
+}
+
+static int run_kill(Run *run, const BackendCall *call) {
+        KernelProcess process = { run->process.pid, run->process.start_time };
+        RunKill *kill;
+        int r;
+
+        if (!run->machines->kernel)
+                return -EOPNOTSUPP;
+        kill = malloc(sizeof(*kill));
+        if (!kill)
+                return -ENOMEM;
+        *kill = (RunKill){ .done = call->done, .userdata = call->userdata };
+        r = kernel_client_kill(run->machines->kernel,
+                               &process,
+                               qmp_client_get_fd(run->way->client),
+                               run_killed,
+                               kill);
+        if (r < 0)
+                free(kill);
+        return r;
+}
+
 int run_command(Run *run, const BackendCall *call) {
         BackendCall observed = *call;
         RunCall *run_call;
@@ -216,6 +250,8 @@ int run_command(Run *run, const BackendCall *call) {
 
         if (!run->way)
                 return -ENOTCONN;
+        if (call->verb == BACKEND_KILL)
+                return run_kill(run, call);
         if (call->verb != BACKEND_QUERY_STATUS && call->verb != BACKEND_CRASH_INFO)
                 return run->backend->command(run->way->client, run->abilities, call);
 

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/kernel/guest-kill.h"
 #include "daemon/kernel/protocol.h"
 #include "daemon/kernel/qmp-path.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        GuestKillClaim claim;
         KernelPacket packet;
         int r;
 
@@ -19,6 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 abort();
         if (qmp_path_is_normal(packet.text) && !qmp_path_matches(packet.text, packet.text) &&
             !strpbrk(packet.text, "[*?"))
+                abort();
+        if (guest_kill_parse(packet.text, &claim) == 0 && claim.pid <= 0)
                 abort();
         return 0;
 }

@@ -145,8 +145,15 @@ static void scenario_record(const IncidentInfo *info, void *userdata) {
 }
 
 static void scenario_act(const WatchMachine *m, const IncidentInfo *info, ActPoint from, void *userdata) {
-        static const char *const commands[] = { "stop", "system_reset", "cont", "system_powerdown",
-                                                "quit", "inject-nmi" };
+        static const char *const commands[_PLAN_STEP_MAX] = {
+                [PLAN_STOP] = "stop",
+                [PLAN_SYSTEM_RESET] = "system_reset",
+                [PLAN_CONT] = "cont",
+                [PLAN_SYSTEM_POWERDOWN] = "system_powerdown",
+                [PLAN_QUIT] = "quit",
+                [PLAN_KILL] = "kill",
+                [PLAN_INJECT_NMI] = "inject-nmi",
+        };
         Plan plan = plan_make(info->kind, info->decision->action, m->running, from);
         char text[256] = "";
 

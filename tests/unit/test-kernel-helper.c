@@ -52,6 +52,14 @@ static bool stage_may_connect(const char *path, void *userdata) {
         return qmp_path_matches(glob, path);
 }
 
+static bool stage_is_monitor(const char *path, void *userdata) {
+        return stage_may_connect(path, userdata);
+}
+
+static bool stage_is_caller(const char *path, uid_t uid, void *userdata) {
+        return false;
+}
+
 static int stage_reload(char **ret_error, void *userdata) {
         Stage *stage = userdata;
 
@@ -72,6 +80,7 @@ static void stage_log(const char *text, void *userdata) {
 
 static const KernelHelperOps stage_ops = {
         .may_connect = stage_may_connect,
+        .guests = { stage_is_monitor, stage_is_caller },
         .reload = stage_reload,
         .alone = stage_alone,
         .log = stage_log,
@@ -310,6 +319,44 @@ static void test_reload(void) {
         stage_deinit(&stage);
 }
 
+/* Who listens here is a guest by its configuration, but not the one that is named. */
+static void test_kill(void) {
+        Stage stage;
+        Answer connected, answer = {};
+        KernelProcess process = { .pid = getppid(), .start_time = 1 };
+
+        stage_init(&stage);
+        connected = stage_ask(&stage, "qmp.sock");
+        CU_ASSERT_EQUAL(kernel_client_kill(stage.client, &process, connected.fd, answer_take, &answer),
+                        0);
+        connected.fd = fd_close(connected.fd); /* it has its own */
+        stage_run(&stage);
+        CU_ASSERT_EQUAL(answer.n, 1);
+        CU_ASSERT_EQUAL(answer.r, -EPERM);
+        CU_ASSERT_PTR_NOT_NULL(strstr(answer.error, "its monitor is that of process"));
+        CU_ASSERT_EQUAL(stage.n_logged, 1);
+
+        answer = (Answer){};
+        CU_ASSERT_EQUAL(kernel_client_kill(stage.client, &process, -1, answer_take, &answer), 0);
+        stage_run(&stage);
+        CU_ASSERT_EQUAL(answer.r, -EPERM);
+        stage_deinit(&stage);
+}
+
+/* The end of the client answers what nobody will answer any more. */
+static void test_client_ends(void) {
+        KernelProcess process = { .pid = 1, .start_time = 1 };
+        Answer answer = {};
+        Stage stage;
+
+        stage_init(&stage);
+        CU_ASSERT_EQUAL(kernel_client_kill(stage.client, &process, -1, answer_take, &answer), 0);
+        stage.client = kernel_client_free(stage.client);
+        CU_ASSERT_EQUAL(answer.n, 1);
+        CU_ASSERT_EQUAL(answer.r, -ECONNRESET);
+        stage_deinit(&stage);
+}
+
 /* A peer that sends what is no request is closed; an unknown verb is refused in words. */
 static void test_hostile_peer(void) {
         static const struct {
@@ -401,6 +448,8 @@ TEST_MAIN("kernel-helper",
           { "cancel and window", test_cancel_and_window },
           { "the helper dies", test_helper_dies },
           { "reload", test_reload },
+          { "kill", test_kill },
+          { "the client ends", test_client_ends },
           { "hostile peer", test_hostile_peer },
           { "normal paths", test_normal_paths },
           { "globs", test_globs })
