@@ -4,8 +4,9 @@
  * parameters are then; grouped by stop code. The order within a code does not matter.
  *
  * Source: the pages of Microsoft's public "Bug check code reference" (Windows driver documentation,
- * debugger section, as of 2025-11), in words of our own. One long table: a line for each value. Trap numbers: Intel SDM volume 3, chapter 6,
- * where that page sends its reader for the rest of them.
+ * debugger section, as of 2025-11), in words of our own; trap numbers: Intel SDM volume 3, chapter 6,
+ * where that page sends its reader for the rest of them. All is in one file because it is one table
+ * with a line for each value.
  */
 #include "policy/decode/bugcheck.h"
 

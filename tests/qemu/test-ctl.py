@@ -178,7 +178,7 @@ def incidents_are_filtered_shown_and_acknowledged(stage):
         '--before', '9', '--limit', '5')
     assert control.calls[-1] == ('query-incidents', {'machine': 'web-*', 'kind': 'panic', 'status': 'closed',
                                                      'since': 1795219200, 'before': 9, 'limit': 5})
-    assert 'Hyper-V crash registers 0x9f' in run(control, 'incidents')
+    assert 'DRIVER_POWER_STATE_FAILURE (0x9f)' in run(control, 'incidents')
     text = run(control, 'incidents', 'show', '5')
     assert '0xffffffffffffffff' in text and 'web.conf:4' in text
     assert json.loads(run(control, 'incidents', 'show', '5', '--json')) == INCIDENT
@@ -299,7 +299,7 @@ def monitor_shows_what_happens_now(stage):
                      event(3, 'STOP', 'x\x1b]0;'))
     wait_for(lambda: len(monitor.lines) == 3, 'three lines')
     assert monitor.lines[0] == '2026-11-21 UTC'
-    assert 'web-7' in monitor.lines[1] and 'Hyper-V crash registers 0x1' in monitor.lines[1]
+    assert 'web-7' in monitor.lines[1] and 'APC_INDEX_MISMATCH (0x1)' in monitor.lines[1]
     assert 'x\\x1B]0;' in monitor.lines[2]
 
 
@@ -380,6 +380,25 @@ def the_manual_and_completion_know_every_word(_stage):
         known = (SOURCE / name).read_text().replace('\\-', '-')
         missing = [word for word in words if not re.search(rf'(?<![a-z]){word}(?![a-z-])', known)]
         assert not missing, f'{name}: {missing}'
+
+
+@test
+def decode_asks_nobody(stage):
+    words = [find_program('tocsinctl'), '--socket', '/nowhere', 'decode']
+    log = ("2024-08-28 06:56:35.430+0000: panic s390: core='0' psw-mask='0x0002000180000000' "
+           "psw-addr='0x000000000010fdee' reason='disabled-wait'\n"
+           'HV crash parameters: (0x9f 0x3 0xffffe00012345060 0 0x1)\n')
+    system_map = stage.folder / 'System.map'
+    system_map.write_text('000000000010fcd6 T panic\n')
+    text = subprocess.run([*words, '--system-map', system_map], input=log, capture_output=True, text=True, check=True).stdout
+    assert 'disabled wait at panic+0x118 (0x10fdee)' in text and 'DRIVER_POWER_STATE_FAILURE (0x9f)' in text, text
+    found = json.loads(subprocess.run([*words, '--json'], input=log, capture_output=True, text=True, check=True).stdout)
+    assert [crash['signature'] for crash in found] == ['s390-disabled-wait-at-dee', '9f-3']
+    assert found[1]['info'] == {'type': 'hyper-v', 'arg1': 0x9f, 'arg2': 3, 'arg3': 0xffffe00012345060, 'arg4': 0, 'arg5': 1}
+    # Words of an argument; nothing known; a stop code alone.
+    assert 'MANUALLY_INITIATED_CRASH' in subprocess.run([*words, '0xe2'], capture_output=True, text=True, check=True).stdout
+    failed = subprocess.run([*words, 'it', 'died'], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1 and 'five numbers' in failed.stderr and failed.stdout == ''
 
 
 @test
