@@ -83,7 +83,6 @@ typedef struct Rule {
         RangeMatch psw_addr;
         MemoryFailureRecipient recipient;
         int action_required, recursive;    /* -1: not set */
-        RangeMatch page_count, dimm_count; /* failures of that page or DIMM within 24 hours */
         RunState state;
 
         bool action_set, then_set;
@@ -106,7 +105,7 @@ typedef struct Policy {
          * pause. Defaults: 5 in 10 minutes (design section 6). */
         unsigned guard_count;
         uint64_t guard_time_us;
-        /* At most so many machines are acted on within the time; the others are left and reported.
+        /* At most so many machines are acted on within the time; the others wait for their turn.
          * Defaults: 50 in 1 minute. */
         unsigned cap_machines;
         uint64_t cap_time_us;

@@ -235,8 +235,8 @@ static const ConfigKey config_daemon_keys[] = {
           .max = 1000000,
           .second = offsetof(Policy, cap_time_us),
           .initial = "50/1min",
-          .doc = "At most so many machines are acted on within the time. The others are left as "
-                 "they are and reported: one fault that hits them all is for a person." },
+          .doc = "At most so many machines are acted on within the time. Those beyond wait for "
+                 "their turn: one fault that hits them all does not reset them all at once." },
         { "incident-rate",
           &config_type_count,
           POLICY(incident_rate),
@@ -361,8 +361,6 @@ static const ConfigKey config_rule_keys[] = {
           &config_type_tristate,
           RULE(recursive),
           .doc = "Whether a memory failure came while one was being handled." },
-        RANGE_KEY("page-count", page_count, "Failures of that page within 24 hours."),
-        RANGE_KEY("dimm-count", dimm_count, "Failures of that DIMM within 24 hours."),
         { "state",
           &config_type_word,
           RULE(state),

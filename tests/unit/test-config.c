@@ -385,7 +385,7 @@ static void test_rules(void) {
              "stop-code=0x9f-0xa0\nstate=guest-panicked\naction=reset\nlimit=3/10min\nthen=pause\n"
              "delay=5min\ncancel-on=RESET, GUEST_CRASHLOADED\nevidence=registers,memory\n"
              "[rule a]\nkind=memory-failure\nrecipient=guest\naction-required=no\n"
-             "[rule b]\ns390-reason=disabled-wait\npsw-addr=0\npage-count=2-99\n",
+             "[rule b]\ns390-reason=disabled-wait\npsw-addr=2-99\n",
              false);
         CU_ASSERT_STRING_EQUAL(loaded.said, "");
         CU_ASSERT_PTR_NOT_NULL_FATAL(loaded.config);
@@ -416,7 +416,7 @@ static void test_rules(void) {
         CU_ASSERT(rule->recipient_set && rule->action_required == 0 && rule->recursive == -1);
         CU_ASSERT(!rule->action_set && rule->limit_count == 0 && rule->delay_us == 0);
         rule = &loaded.config->policy->rules[2];
-        CU_ASSERT(rule->psw_addr.set && rule->psw_addr.last == 0 && rule->page_count.last == 99);
+        CU_ASSERT(rule->psw_addr.set && rule->psw_addr.last == 99);
 }
 
 /* A start with a good remainder: what is broken is not half there. */
