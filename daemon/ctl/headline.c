@@ -31,15 +31,26 @@ static const char *headline_say(const HeadlineWord *words, const char *word) {
         return word;
 }
 
+static const char *headline_get_text(json_object *value) {
+        return json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+                                                            : json_object_to_json_string(value);
+}
+
 void headline_add_info(Text *text, json_object *info) {
+        const char *type = value_get_string(info, "type");
         Decoded decoded;
 
-        if (panic_decode_json(info, &decoded))
+        if (panic_decode_json(info, &decoded)) {
                 text_add(text, decoded.headline);
-        else
-                text_add(text,
-                         value_get_string(info, "type") ? value_get_word(info, "type")
-                                                        : "no information");
+                return;
+        }
+        text_add(text, type ? type : "no information");
+        if (!type)
+                return;
+        json_object_object_foreach(info, key, value) {
+                if (strcmp(key, "type") != 0)
+                        text_printf(text, " %s %s", key, headline_get_text(value));
+        }
 }
 
 static void headline_add_memory_failure(Text *text, json_object *incident) {
@@ -81,12 +92,7 @@ void headline_add(Text *text, json_object *incident) {
 static void headline_add_raw(Text *text, json_object *info) {
         json_object_object_foreach(info, key, value) {
                 if (strcmp(key, "type") != 0)
-                        text_printf(text,
-                                    "      %s  %s\n",
-                                    key,
-                                    json_object_is_type(value, json_type_string)
-                                            ? json_object_get_string(value)
-                                            : json_object_to_json_string(value));
+                        text_printf(text, "      %s  %s\n", key, headline_get_text(value));
         }
 }
 

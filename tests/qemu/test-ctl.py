@@ -295,12 +295,15 @@ def monitor_shows_what_happens_now(stage):
     control.announce(event(1))
     monitor = stage.enter(Monitor(control))
     wait_replay(control)
-    control.announce(event(2, 'GUEST_PANICKED', action='pause', info={'type': 'hyper-v', 'arg1': 1}),
-                     event(3, 'STOP', 'x\x1b]0;'))
-    wait_for(lambda: len(monitor.lines) == 3, 'three lines')
+    info = {'type': 'hyper-v', 'arg1': 1, 'arg2': 0, 'arg3': 0, 'arg4': 0, 'arg5': 0}
+    control.announce(event(2, 'GUEST_PANICKED', action='pause', info=info),
+                     event(3, 'STOP', 'x\x1b]0;'),
+                     event(4, 'GUEST_PANICKED', action='pause', info={'type': 'vax', 'sp': 1}))
+    wait_for(lambda: len(monitor.lines) == 4, 'four lines')
     assert monitor.lines[0] == '2026-11-21 UTC'
     assert 'web-7' in monitor.lines[1] and 'APC_INDEX_MISMATCH (0x1)' in monitor.lines[1]
     assert 'x\\x1B]0;' in monitor.lines[2]
+    assert 'vax sp 1' in monitor.lines[3]
 
 
 @test
