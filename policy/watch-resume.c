@@ -348,6 +348,23 @@ static int watch_restore_cancel(const Watch *watch, Incident *incident) {
         return 0;
 }
 
+int watch_restore_history(Watch *watch, const IncidentInfo *info, Moment now) {
+        WatchMachine *m = watch_find(watch, info->machine);
+        Moment then = { .real_us = timestamp_get_us(info->opened), .boot_us = info->opened_boot };
+        HistoryEntry entry = { .incident = info->id, .kind = (uint8_t) info->kind };
+        bool carried_out = info->status == INCIDENT_STATUS_ACTING ||
+                           (info->has_outcome && (info->outcome == INCIDENT_OUTCOME_DONE ||
+                                                  info->outcome == INCIDENT_OUTCOME_BACKEND));
+
+        if (!m || !info->decision || !carried_out)
+                return 0;
+        entry.boot_us = history_place(then, strcmp(info->boot_id, watch->boot_id) == 0, now);
+        entry.action = (uint8_t) info->decision->action;
+        if (strncmp(info->decision->by, "rule ", 5) == 0)
+                entry.rule = history_rule_key(info->decision->by + 5);
+        return history_add(&m->history, &entry);
+}
+
 /* Its two seconds run from the last that was written, not from our return. */
 static uint64_t watch_left_to_settle(const IncidentInfo *info, Moment now) {
         uint64_t last_us = info->n_steps ? timestamp_get_us(info->steps[info->n_steps - 1]->time) : 0;
@@ -387,31 +404,10 @@ int watch_restore_incident(Watch *watch, IncidentInfo *take_info, Moment now) {
                 incident->due_us = info->opened_boot + wait_us;
                 watch_lost(watch, watch_restore_cancel(watch, incident));
         }
-        if (info->status == INCIDENT_STATUS_ACTING)
-                watch_lost(watch,
-                           history_add(&m->history,
-                                       &(HistoryEntry){ .boot_us = (int64_t) info->opened_boot,
-                                                        .incident = info->id,
-                                                        .kind = (uint8_t) info->kind,
-                                                        .action = (uint8_t) decision->action }));
+        watch_lost(watch, watch_restore_history(watch, info, now));
         list_append(&m->incidents, &incident->link);
         m->n_incidents++;
         incident = NULL;
         watch_arm(m, now);
         return 0;
-}
-
-int watch_restore_history(Watch *watch, const IncidentInfo *closed, Moment now) {
-        WatchMachine *m = watch_find(watch, closed->machine);
-        Moment then = { .real_us = timestamp_get_us(closed->opened), .boot_us = closed->opened_boot };
-        HistoryEntry entry = { .incident = closed->id, .kind = (uint8_t) closed->kind };
-
-        if (!m || !closed->decision || !closed->has_outcome ||
-            (closed->outcome != INCIDENT_OUTCOME_DONE && closed->outcome != INCIDENT_OUTCOME_BACKEND))
-                return 0;
-        entry.boot_us = history_place(then, strcmp(closed->boot_id, watch->boot_id) == 0, now);
-        entry.action = (uint8_t) closed->decision->action;
-        if (strncmp(closed->decision->by, "rule ", 5) == 0)
-                entry.rule = history_rule_key(closed->decision->by + 5);
-        return history_add(&m->history, &entry);
 }

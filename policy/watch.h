@@ -194,7 +194,7 @@ int watch_restore_machine(Watch *watch,
                           json_object *kept,
                           Moment now);
 int watch_restore_incident(Watch *watch, IncidentInfo *take_info, Moment now);
-int watch_restore_history(Watch *watch, const IncidentInfo *closed, Moment now);
+int watch_restore_history(Watch *watch, const IncidentInfo *info, Moment now);
 /* What watch_restore_machine() wants back. NULL: out of memory. */
 json_object *watch_machine_keep(const WatchMachine *machine);
 

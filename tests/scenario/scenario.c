@@ -36,6 +36,8 @@ typedef struct Scenario {
         Config *config;
         Watch *watch;
         Moment now;
+        int64_t start_boot_us; /* the start on this boot's clock */
+        char boot_id[16];
         uint64_t incidents;
         Buffer out;      /* what came out since the last input, a line each */
         char shown[256]; /* kinds of output that are compared */
@@ -390,7 +392,7 @@ static const struct {
 
 static int scenario_restart_watch(Scenario *s) {
         s->watch = watch_free(s->watch);
-        if (watch_new(&s->watch, &scenario_ops, s->config->policy, "scenario", s) < 0)
+        if (watch_new(&s->watch, &scenario_ops, s->config->policy, s->boot_id, s) < 0)
                 return -ENOMEM;
         json_object_object_foreach(s->kept, name, kept) {
                 json_object *run;
@@ -413,6 +415,18 @@ static int scenario_restart_watch(Scenario *s) {
                 }
         }
         return 0;
+}
+
+/* `reboot SECONDS`: the host was away so long. Its guests have ended with it. */
+static int scenario_reboot(Scenario *s, const char *seconds) {
+        uint64_t away_us = strtoull(seconds, NULL, 10) * USEC_PER_SEC;
+        uint64_t since_start_us = s->now.boot_us - (uint64_t) s->start_boot_us;
+
+        s->now.real_us += away_us;
+        s->now.boot_us = USEC_PER_SEC;
+        s->start_boot_us = (int64_t) USEC_PER_SEC - (int64_t) (since_start_us + away_us);
+        s->boot_id[5]++;
+        return scenario_restart_watch(s);
 }
 
 static int scenario_input(Scenario *s, const char *machine, char **fields) {
@@ -455,9 +469,10 @@ static int scenario_at(Scenario *s, char **fields) {
 
         if (!fields[0] || duration_parse(fields[0], &at_us) < 0)
                 return scenario_fail(s, "expected: at TIME");
-        if (SCENARIO_BOOT_US + at_us < s->now.boot_us)
+        at_us += (uint64_t) s->start_boot_us;
+        if (at_us < s->now.boot_us)
                 return scenario_fail(s, "time runs forward");
-        scenario_pass(s, SCENARIO_BOOT_US + at_us);
+        scenario_pass(s, at_us);
         return fields[1] ? scenario_input(s, fields[1], fields + 2) : 0;
 }
 
@@ -512,7 +527,7 @@ static int scenario_load_policy(Scenario *s, const char *text) {
         if (s->watch)
                 watch_set_policy(s->watch, config->policy, s->now);
         else
-                r = watch_new(&s->watch, &scenario_ops, config->policy, "scenario", s);
+                r = watch_new(&s->watch, &scenario_ops, config->policy, s->boot_id, s);
         config_free(old);
         return r;
 }
@@ -559,6 +574,8 @@ static int scenario_line(Scenario *s, char *line) {
                 return scenario_at(s, fields + 1);
         if (strcmp(fields[0], "restart") == 0)
                 return scenario_restart_watch(s);
+        if (strcmp(fields[0], "reboot") == 0 && fields[1])
+                return scenario_reboot(s, fields[1]);
         if (strcmp(fields[0], "clock") == 0 && fields[1]) {
                 /* a jump of CLOCK_REALTIME alone */
                 s->now.real_us += (uint64_t) (strtoll(fields[1], NULL, 10) * (long long) USEC_PER_SEC);
@@ -600,6 +617,8 @@ static int scenario_run(const char *path, bool print) {
         Scenario s = { .path = path,
                        .print = print,
                        .now = { SCENARIO_REAL_US, SCENARIO_BOOT_US },
+                       .start_boot_us = (int64_t) SCENARIO_BOOT_US,
+                       .boot_id = "boot 1",
                        .shown = "event incident act tell ask",
                        .records = json_object_new_object(),
                        .kept = json_object_new_object() };
