@@ -79,6 +79,17 @@ static const CtlVerb main_verbs[] = {
           "stop code, an s390 PSW (two numbers), log lines of QEMU or libvirt, a Hyper-V host's event,\n"
           "or JSON of an event or an incident. --system-map is that of the guest's kernel.\n",
           verb_decode },
+        { "plugins",
+          "[NAME]",
+          "the policy plugins and how they do; one of them in full",
+          NULL,
+          verb_plugins },
+        { "plugin",
+          "restart NAME | new NAME [--c|--python|--sh]",
+          "start a plugin's process anew, or write a new plugin",
+          "new makes a folder NAME with a plugin that works, its Makefile and its check; in C, if not\n"
+          "said otherwise.\n",
+          verb_plugin },
         { "config",
           "check|show [--config FILE]",
           "errors of the configuration, or its effective values",

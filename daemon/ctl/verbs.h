@@ -15,7 +15,12 @@ int verb_record(Ctl *ctl, int argc, char **argv);
 int verb_top(Ctl *ctl, int argc, char **argv);
 int verb_attach(Ctl *ctl, int argc, char **argv);
 int verb_decode(Ctl *ctl, int argc, char **argv);
+int verb_plugins(Ctl *ctl, int argc, char **argv);
+int verb_plugin(Ctl *ctl, int argc, char **argv);
 int verb_config(Ctl *ctl, int argc, char **argv);
+
+/* Writes a new plugin into a folder of that name; an exit status. */
+int verb_new_plugin(Ctl *ctl, const char *name, const char *language);
 
 /* The record of an incident, by its number as it was typed; an exit status. */
 int verb_query_incident(Ctl *ctl, const char *id, json_object **ret);

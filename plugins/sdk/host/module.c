@@ -175,9 +175,13 @@ static int module_take_answer(const struct tocsin_answer *from, PluginAnswer *to
         to->action = to->has_action ? (Action) from->action : ACTION_NONE;
         to->has_delay = from->delay > 0;
         to->delay = from->delay;
-        to->reason = strndup(from->reason, sizeof(from->reason) - 1);
+        if (from->reason[0] != '\0') {
+                to->reason = strndup(from->reason, sizeof(from->reason) - 1);
+                if (!to->reason)
+                        return -ENOMEM;
+        }
         to->evidence = calloc(ELEMENTSOF(evidence), sizeof(*to->evidence));
-        if (!to->reason || !to->evidence)
+        if (!to->evidence)
                 return -ENOMEM;
         for (size_t i = 0; i < ELEMENTSOF(evidence); i++) {
                 if (!(from->evidence & (1U << i)))
