@@ -54,7 +54,7 @@ sanitize: depends-check build-sanitize/build.ninja
 	@tests/run --build build-sanitize $(T)
 
 fuzz: depends-fuzz build-fuzz/build.ninja
-	@ninja -C build-fuzz
+	@ninja -C build-fuzz fuzz-targets
 	@tests/fuzz/fuzz --build build-fuzz --minutes $(MINUTES) $(T)
 
 format: depends-check
