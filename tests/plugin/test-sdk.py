@@ -5,10 +5,12 @@ checked with nothing but what was installed."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import textwrap
 
-from stage import BUILD, Panicking, config, is_sanitized
+from stage import BUILD, SOURCE, Panicking, config, is_sanitized
 from lib.testing import Skip, add_test, main, test
 from lib.waiting import wait_for
 
@@ -52,6 +54,22 @@ def check_template(stage, language):
 
 for _language in ('c', 'python', 'sh'):
     add_test(f'a new plugin in {_language}', lambda stage, language=_language: check_template(stage, language))
+
+
+@test
+def the_guides_examples_work(stage):
+    _, environment = install(stage)
+    guide = (SOURCE / 'docs' / 'plugin-guide.md').read_text()
+    blocks = [textwrap.dedent(block) for block in re.findall(r'(?:^    .*\n|^\n)+', guide, re.MULTILINE)]
+    examples = {'again.c': '#include', 'example.py': '#!/usr/bin/python3', 'example.sh': '#!/bin/sh'}
+    for name, first in examples.items():
+        file = stage.folder / name
+        file.write_text(next(block.lstrip('\n') for block in blocks if block.lstrip('\n').startswith(first)))
+        file.chmod(0o755)
+    run('sh', '-c', next(block for block in blocks if 'cc -shared' in block), cwd=stage.folder, env=environment)
+    for name in ('again.so', 'example.py', 'example.sh'):
+        out = run('tocsin-plugin-check', '--deadline', '2000', stage.folder / name, env=environment)
+        assert ' 0 wrong' in out, out
 
 
 @test

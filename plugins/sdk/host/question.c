@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The public enums have the values of the inner ones: both come out of one schema, and a value keeps
- * its number (tests/unit/test-plugin-question.c).
+ * its number (tests/unit/test-plugin.c).
  */
 #include "plugins/sdk/host/question.h"
 
@@ -120,8 +120,8 @@ int question_init(Question *q, const PluginQuestion *from, const char *incident_
         q->decision = (struct tocsin_decision){
                 .size = sizeof(q->decision),
                 .action = (enum tocsin_action) from->decision->action,
-                .by = from->decision->by[0] ? from->decision->by : NULL,
-                .reason = from->decision->reason[0] ? from->decision->reason : NULL,
+                .by = from->decision->by,
+                .reason = from->decision->reason,
         };
         question_set_incident(q, from->incident, incident_json);
         return question_set_history(q, from);

@@ -116,7 +116,7 @@ struct tocsin_incident {
 struct tocsin_decision {
         size_t size;
         enum tocsin_action action;
-        /** Who had the last word, such as "rule crash-loop", and why; NULL when nobody had a say and
+        /** Who had the last word, such as "rule crash-loop", and why; "backend": nobody had a say, and
          * `action` is what the VMM did by itself. */
         const char *by;
         const char *reason;
