@@ -150,7 +150,7 @@ static void dump_tell(Dump *dump) {
         dump->ops->progress(dump->end);
 }
 
-static int dump_read(Dump *dump, int pipe_fd, Flattened *flattened) {
+static int dump_read(Dump *dump, int from_fd, Flattened *flattened) {
         static char data[DUMP_READ_SIZE];
 
         for (;;) {
@@ -159,7 +159,7 @@ static int dump_read(Dump *dump, int pipe_fd, Flattened *flattened) {
 
                 if (dump->ops->is_stopped())
                         return dump_fail(dump, "it was stopped before it was complete");
-                n = read(pipe_fd, data, sizeof(data));
+                n = read(from_fd, data, sizeof(data));
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)
@@ -177,7 +177,7 @@ static int dump_read(Dump *dump, int pipe_fd, Flattened *flattened) {
         }
 }
 
-int dump_take(int pipe_fd,
+int dump_take(int from_fd,
               int root_fd,
               FolderFile *file,
               Room *room,
@@ -189,7 +189,7 @@ int dump_take(int pipe_fd,
         int r;
 
         flattened_init(&flattened, dump_write, &dump);
-        r = dump_read(&dump, pipe_fd, &flattened);
+        r = dump_read(&dump, from_fd, &flattened);
         if (r == 0)
                 r = folder_file_finish(file);
         while (r >= 0 && room_is_over(room, dump.end))

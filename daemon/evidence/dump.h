@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* A memory dump, from the pipe to the file, within its bounds. For the program tocsin-evidence. */
+/* A memory dump, from the socket to the file, within its bounds. For the program tocsin-evidence. */
 #include "daemon/evidence/folder.h"
 
 /* What the dump is told about while it is taken. */
@@ -12,10 +12,10 @@ typedef struct DumpOps {
         bool (*is_stopped)(void);
 } DumpOps;
 
-/* Reads the pipe to its end. `room` is what is kept already. 0 and the size, or negative, and words in
+/* Reads to the end. `room` is what is kept already. 0 and the size, or negative, and words in
  * `problem`. */
 #define DUMP_PROBLEM_SIZE 200
-int dump_take(int pipe_fd,
+int dump_take(int from_fd,
               int root_fd,
               FolderFile *file,
               Room *room,

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A guest's memory: QEMU writes it into a pipe, whose other end is its program's stdin. "detach", so
- * that QEMU's monitors go on answering meanwhile; then the end of the dump is the end of the pipe.
+ * A guest's memory: QEMU writes it into a socket, whose other end is its program's stdin. "detach", so
+ * that QEMU's monitors go on answering meanwhile; then the end of the dump is the end of what comes.
+ * A socket and no pipe, since it can be shut from here: a program whose disk hangs can't be killed,
+ * and QEMU would wait for it for ever.
  *
  * The difficulty is what QEMU does after that end. It refuses "cont" until it has noticed that a
  * dump was abandoned; and it lets a guest that it stopped for the dump go on a little later. What is
  * to be done next waits for both, or it would be refused, or undone.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/evidence/evidence-private.h"
@@ -76,10 +78,10 @@ static void memory_hand_over(EvidenceTask *task) {
         r = arguments ? memory_add(arguments, "fdname", json_object_new_string(MEMORY_FD_NAME))
                       : -ENOMEM;
         if (r == 0)
-                r = evidence_call(task, BACKEND_GETFD, arguments, task->pipe_fd, memory_dump);
+                r = evidence_call(task, BACKEND_GETFD, arguments, task->write_fd, memory_dump);
         json_object_put(arguments);
-        /* ours must be closed, or the pipe has no end */
-        task->pipe_fd = fd_close(task->pipe_fd);
+        /* ours must be closed, or it has no end */
+        task->write_fd = fd_close(task->write_fd);
         if (r < 0)
                 memory_fail(task, "getfd", r, NULL);
 }
@@ -102,7 +104,7 @@ static void memory_line(EvidenceTask *task, const char *word, const char *rest) 
         uint64_t number;
 
         if (strcmp(word, "ready") == 0) {
-                if (task->pipe_fd >= 0 && task->stage == EVIDENCE_WORKING)
+                if (task->write_fd >= 0 && task->stage == EVIDENCE_WORKING)
                         memory_hand_over(task);
                 return;
         }
@@ -128,18 +130,17 @@ static void memory_start(EvidenceTask *task) {
         };
         char texts[ELEMENTSOF(limits)][SIZE_TEXT_SIZE];
         const char *extra[ELEMENTSOF(limits) + 1] = { NULL };
-        _cleanup_fd_ int read_fd = -1;
         int fds[2], r;
 
         for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
                 (void) snprintf(texts[i], sizeof(texts[i]), "%" PRIu64, limits[i]);
                 extra[i] = texts[i];
         }
-        r = pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0;
+        r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
         if (r == 0) {
-                read_fd = fds[0];
-                task->pipe_fd = fds[1];
-                r = evidence_spawn(task, read_fd, extra);
+                task->read_fd = fds[0];
+                task->write_fd = fds[1];
+                r = evidence_spawn(task, task->read_fd, extra);
         }
         if (r < 0) {
                 evidence_set_problem(task, "%s", strerror(-r));

@@ -51,7 +51,8 @@ struct EvidenceTask {
         Program *program;
         char *problem; /* it failed, in words */
         EvidenceFile *file;
-        int pipe_fd;               /* for the machine to write to, until it has it */
+        int write_fd;              /* for the machine to write to, until it has it */
+        int read_fd;               /* the program's end of the same, to cut it off from here */
         EvidenceProgress progress; /* of a memory dump */
         bool is_asking;            /* for progress */
         unsigned looks;            /* for the machine to run again */

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,11 +129,19 @@ static void evidence_kick(Evidence *evidence) {
         (void) sd_event_source_set_enabled(evidence->kick, SD_EVENT_ONESHOT);
 }
 
+/* Whoever writes is told that nobody reads, even where the reader can't be ended. */
+static void evidence_cut(EvidenceTask *task) {
+        task->write_fd = fd_close(task->write_fd);
+        if (task->read_fd >= 0)
+                (void) shutdown(task->read_fd, SHUT_RDWR);
+        task->read_fd = fd_close(task->read_fd);
+}
+
 static void evidence_task_free(EvidenceTask *task) {
         list_remove(&task->tasks);
         sd_event_source_disable_unref(task->timer);
         program_free(task->program);
-        (void) fd_close(task->pipe_fd);
+        evidence_cut(task);
         evidence_file_free(task->file);
         free(task->problem);
         free(task->machine);
@@ -191,7 +200,7 @@ void evidence_finish(EvidenceTask *task) {
         if (task->stage != EVIDENCE_STUCK)
                 evidence_note(task);
         task->program = program_free(task->program);
-        task->pipe_fd = fd_close(task->pipe_fd);
+        evidence_cut(task);
         task->file = evidence_file_free(task->file);
         free(task->problem);
         task->problem = NULL;
@@ -213,6 +222,13 @@ static void evidence_give_up(EvidenceTask *task) {
         program_kill(task->program);
         if (done)
                 done(task->incident, task->userdata);
+}
+
+static void evidence_stop(EvidenceTask *task) {
+        task->stage = EVIDENCE_STOPPING;
+        evidence_cut(task);
+        program_stop(task->program);
+        evidence_arm(task, EVIDENCE_STOP_US);
 }
 
 static int evidence_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -239,13 +255,10 @@ static int evidence_on_timer(sd_event_source *source, uint64_t usec, void *userd
                 }
                 span_us = task->type->takes_memory ? limits->deadline_us : EVIDENCE_SMALL_US;
                 evidence_set_problem(task, "not complete within %s", duration_format(span_us, span));
-                if (!task->program) {
+                if (task->program)
+                        evidence_stop(task);
+                else
                         evidence_finish(task);
-                        break;
-                }
-                task->stage = EVIDENCE_STOPPING;
-                program_stop(task->program);
-                evidence_arm(task, EVIDENCE_STOP_US);
                 break;
         case EVIDENCE_STOPPING:
                 evidence_give_up(task);
@@ -285,6 +298,7 @@ static void evidence_on_ended(Program *program, void *userdata) {
         EvidenceTask *task = userdata;
 
         task->program = program_free(program);
+        evidence_cut(task);
         task->type->ended(task);
 }
 
@@ -357,7 +371,7 @@ int evidence_take(Evidence *evidence, const EvidenceOrder *order, EvidenceDone d
         if (!task)
                 return -ENOMEM;
         list_init(&task->tasks);
-        task->pipe_fd = -1;
+        task->write_fd = task->read_fd = -1;
         task->evidence = evidence;
         task->number = ++evidence->last_number;
         task->incident = task->progress.incident = order->incident;
@@ -389,9 +403,8 @@ void evidence_cancel(Evidence *evidence, uint64_t incident) {
                         task->stage = EVIDENCE_CANCELLED;
                         evidence_arm(task, 0);
                 } else if (task->stage == EVIDENCE_WORKING && task->program) {
-                        task->stage = EVIDENCE_STOPPING;
-                        program_stop(task->program);
-                        evidence_arm(task, EVIDENCE_STOP_US);
+                        evidence_set_problem(task, "the incident was over before it was complete");
+                        evidence_stop(task);
                 }
                 return;
         }

@@ -227,6 +227,34 @@ def a_dump_that_takes_too_long_is_abandoned(stage):
 
 
 @test
+def a_disk_that_hangs_does_not_stop_the_action(stage):
+    """A frozen file system: the program can't even be killed, and QEMU must be let go without it."""
+    disk, state = stage.folder / 'disk', stage.folder / 'state'
+    state.mkdir()
+    with open(disk, 'wb') as file:
+        file.truncate(512 << 20)
+
+    def run(*command):
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    if not run('mkfs.ext4', '-q', disk) or not run('mount', '-o', 'loop', disk, state):
+        raise Skip('mounting a file')
+    stage.closing.callback(run, 'umount', state)
+    guest = slow(stage)
+    tocsin = start(stage, guest, limits='deadline = 1s')
+    guest.start()
+    wait_dumping(tocsin)
+    if not run('fsfreeze', '-f', state):
+        raise Skip('freezing a file system')
+    stage.closing.callback(run, 'fsfreeze', '-u', state)
+    wait_for(lambda: guest.status() == 'running', 'the reset', 20)
+    run('fsfreeze', '-u', state)
+    incident = tocsin.wait_incidents('web')[0]
+    assert incident['outcome'] == 'done', incident
+    assert errors(incident) == ['not complete within 1s'], incident
+    assert not dump(tocsin, incident).exists()
+
+
+@test
 def its_progress_is_shown(stage):
     guest = slow(stage)
     tocsin = start(stage, guest)
