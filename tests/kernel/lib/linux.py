@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Guests that run Debian's own kernel with a shell of the test's: `guest.run(line)`. Under TCG one is up
-in about two seconds."""
+"""Guests that run Debian's own kernel, most with a shell of the test's: `guest.run(line)`. Under TCG one
+is up in about two seconds."""
 
 import re
 import socket
@@ -16,6 +16,7 @@ KERNELS = {
     '6.1': 'linux-image-amd64',
     '6.12': 'linux-image-6.12-amd64',
 }
+KERNEL_S390 = 'linux-image-s390x'
 BUSYBOX = 'busybox-static'
 MEMORY_MIB = 512
 CRASH_MEMORY_MIB = 192
@@ -130,3 +131,18 @@ class Linux(Guest):
         if self.port is not None:
             self.port.close()
         super().close()
+
+
+class LinuxS390(Guest):
+    """A mainframe: it has no shell, but a script that it carries out by itself."""
+
+    def __init__(self, folder, name, script):
+        root = packages.unpack(KERNEL_S390, 's390x')
+        initrd = folder / f'{name}.initrd'
+        initrd.write_bytes(initramfs.make(packages.unpack(BUSYBOX, 's390x'), root, script=script))
+        self.log = folder / f'{name}.log'
+        super().__init__(folder, name, None, (
+            '-m', str(MEMORY_MIB), '-kernel', str(next((root / 'boot').glob('vmlinuz-*'))),
+            '-initrd', str(initrd), '-append', f'console=ttysclp0 PORT=ttysclp0 {QUIET}',
+            '-chardev', f'file,id=console,path={self.log}', '-device', 'sclpconsole,chardev=console'),
+            arch='s390')
