@@ -521,6 +521,14 @@ void engine_get_told(const Policy *policy,
         }
 }
 
+bool engine_can_tell(const EngineMachine *machine, PolicyKey key) {
+        unsigned needed = ABILITY_SET_ACTION;
+
+        if (key == POLICY_KEY_WATCHDOG)
+                needed |= ABILITY_WATCHDOG_SET_ACTION;
+        return machine->abilities & needed;
+}
+
 void engine_get_released(const Policy *policy, const EngineMachine *machine, Moment now, ActionSet *ret) {
         GuestSettings settings;
         ActionSet fixed;

@@ -73,6 +73,8 @@ void engine_get_told(const Policy *policy,
                      Moment now,
                      ActionSet *ret,
                      uint64_t *ret_until);
+/* Whether the backend has a command to set this key (QEMU before 6.0 has one for watchdog= alone). */
+bool engine_can_tell(const EngineMachine *machine, PolicyKey key);
 /* The same for a daemon that goes away: no `none`, nothing that waits for a decision. */
 void engine_get_released(const Policy *policy, const EngineMachine *machine, Moment now, ActionSet *ret);
 

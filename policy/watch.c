@@ -190,8 +190,18 @@ void watch_tell(WatchMachine *m, Moment now, bool again) {
         } else {
                 engine_get_told(m->watch->policy, &em, now, &told, &m->told_until_us);
         }
-        for (PolicyKey key = 0; key < _POLICY_KEY_MAX; key++)
+        for (PolicyKey key = 0; key < _POLICY_KEY_MAX; key++) {
                 told.keys[key].origin = NULL;
+                if (!told.keys[key].set || engine_can_tell(&em, key) || !m->attached)
+                        continue;
+                told.keys[key].set = false;
+                if (again)
+                        watch_report(m,
+                                     WATCH_LEVEL_WARNING,
+                                     "%s= can't be set in this backend (%s): it acts by itself",
+                                     policy_key_to_string(key),
+                                     m->version ? m->version : "no version");
+        }
         if (!m->attached || m->backend != BACKEND_TYPE_QMP)
                 return;
         if (!again && watch_told_equal(&told, &m->told))
