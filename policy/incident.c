@@ -190,6 +190,11 @@ bool incident_has_step(const Incident *incident, const char *what) {
         return false;
 }
 
+bool incident_is_gathering(const Incident *incident) {
+        return incident->info->decision && incident->info->decision->n_evidence > 0 &&
+               !incident_has_step(incident, "intent");
+}
+
 bool incident_kind_of_event(const char *event, IncidentKind *ret) {
         static const struct {
                 const char *event;

@@ -63,6 +63,8 @@ int incident_add_step(Incident *incident,
 /* Says of a file that it is kept, or anew how large it is. 0 or -ENOMEM. */
 int incident_add_file(IncidentInfo *info, const EvidenceFile *file);
 void incident_drop_file(IncidentInfo *info, const char *name);
+/* Whether evidence may still be missing: nothing has been sent yet. */
+bool incident_is_gathering(const Incident *incident);
 bool incident_has_step(const Incident *incident, const char *what);
 
 /* Takes what the event says (name, data, panic information, recipient, flags). */

@@ -48,17 +48,13 @@ static Incident *watch_find_stopping(WatchMachine *m) {
         return NULL;
 }
 
-/* While evidence is taken nothing is sent yet, and whatever happens is somebody else's doing. */
-static bool watch_is_gathering(const Incident *incident) {
-        return incident->info->decision && incident->info->decision->n_evidence > 0 &&
-               !incident_has_step(incident, "intent");
-}
-
 static bool watch_is_acting(const WatchMachine *m) {
         list_foreach(i, &m->incidents) {
                 const Incident *incident = list_entry(i, const Incident, link);
 
-                if (incident->info->status == INCIDENT_STATUS_ACTING && !watch_is_gathering(incident))
+                /* while evidence is taken, whatever happens is somebody else's doing */
+                if (incident->info->status == INCIDENT_STATUS_ACTING &&
+                    !incident_is_gathering(incident))
                         return true;
         }
         return false;

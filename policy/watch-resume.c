@@ -118,7 +118,7 @@ static Recovery watch_recover(const Incident *incident, RunState state) {
         if (action == ACTION_INJECT_NMI)
                 return intent ? RECOVERY_UNKNOWN : RECOVERY_START;
         if (action == ACTION_PAUSE)
-                return running ? RECOVERY_START : RECOVERY_DONE;
+                return running || incident_is_gathering(incident) ? RECOVERY_START : RECOVERY_DONE;
         if (action == ACTION_NONE)
                 return running ? RECOVERY_DONE : RECOVERY_START;
         /* Its process lives, so whatever was to end it has not. */
