@@ -427,7 +427,7 @@ static const ConfigKey config_plugin_keys[] = {
           &config_type_size,
           PLUGIN(memory),
           .min = MIB(16),
-          .max = MIB(1 << 20),
+          .max = MIB(1 << 26),
           .initial = "256M",
           .doc = "Most bytes of address space of its process." },
         { "failures",

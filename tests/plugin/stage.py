@@ -86,7 +86,7 @@ def is_sanitized():
 
 
 # The sanitizers map terabytes.
-MEMORY = '1048576G' if is_sanitized() else '256M'
+MEMORY = '64T' if is_sanitized() else '256M'
 
 
 def config(guests, plugins, chain=None, keys=''):
