@@ -3,6 +3,7 @@
 /* What the files of daemon/evidence share that run in tocsind's loop. */
 #include "daemon/evidence/evidence.h"
 #include "daemon/evidence/program.h"
+#include "daemon/machine/index.h"
 #include "policy/util/list.h"
 
 typedef struct EvidenceTask EvidenceTask;
@@ -22,6 +23,7 @@ typedef struct EvidenceType {
         void (*ended)(EvidenceTask *task);
 } EvidenceType;
 
+#define EVIDENCE_TYPES 2
 extern const EvidenceType evidence_memory, evidence_registers;
 
 typedef enum EvidenceStage {
@@ -36,6 +38,7 @@ typedef enum EvidenceStage {
 struct EvidenceTask {
         Evidence *evidence;
         List tasks;
+        IndexLink by_machine; /* while somebody waits for it */
         char *machine;
         uint64_t number, incident;
         unsigned kinds; /* not begun */
@@ -66,7 +69,9 @@ struct Evidence {
         EvidenceOps ops;
         void *userdata;
         List tasks; /* in the order they came */
-        List calls; /* of the machines, not answered yet */
+        Index by_machine;
+        unsigned turns[EVIDENCE_TYPES]; /* taken */
+        List calls;                     /* of the machines, not answered yet */
         uint64_t last_number;
         sd_event_source *kick; /* whose turn is it? */
         EvidenceSweep *sweep;

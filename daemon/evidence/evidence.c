@@ -28,13 +28,18 @@
 #define EVIDENCE_EXTRA_MAX 4
 
 /* In the order they are taken: what is quick, and what a dump could disturb, comes first. */
-static const EvidenceType *const evidence_types[] = { &evidence_registers, &evidence_memory };
+static const EvidenceType *const evidence_types[EVIDENCE_TYPES] = { &evidence_registers,
+                                                                    &evidence_memory };
 
 unsigned evidence_find_kind(const char *word) {
         for (size_t i = 0; i < ELEMENTSOF(evidence_types); i++)
                 if (strcmp(evidence_types[i]->word, word) == 0)
                         return (unsigned) evidence_types[i]->kind;
         return 0;
+}
+
+static unsigned *evidence_get_turns(Evidence *evidence, const EvidenceType *type) {
+        return &evidence->turns[type == evidence_types[0] ? 0 : 1];
 }
 
 static uint64_t evidence_now(const Evidence *evidence) {
@@ -139,6 +144,7 @@ static void evidence_cut(EvidenceTask *task) {
 
 static void evidence_task_free(EvidenceTask *task) {
         list_remove(&task->tasks);
+        index_remove(&task->evidence->by_machine, &task->by_machine);
         sd_event_source_disable_unref(task->timer);
         program_free(task->program);
         evidence_cut(task);
@@ -199,6 +205,8 @@ static void evidence_note(EvidenceTask *task) {
 void evidence_finish(EvidenceTask *task) {
         if (task->stage != EVIDENCE_STUCK)
                 evidence_note(task);
+        if (task->stage != EVIDENCE_WAITING && task->stage != EVIDENCE_CANCELLED)
+                (*evidence_get_turns(task->evidence, task->type))--;
         task->program = program_free(task->program);
         evidence_cut(task);
         task->file = evidence_file_free(task->file);
@@ -211,14 +219,20 @@ void evidence_finish(EvidenceTask *task) {
         evidence_task_next(task);
 }
 
+/* Nobody waits for it any more. */
+static void evidence_forget(EvidenceTask *task) {
+        task->done = NULL;
+        task->kinds = 0;
+        index_remove(&task->evidence->by_machine, &task->by_machine);
+}
+
 /* The disk hangs. The program keeps its turn; the action goes ahead. */
 static void evidence_give_up(EvidenceTask *task) {
         EvidenceDone done = task->done;
 
         evidence_note(task);
         task->stage = EVIDENCE_STUCK;
-        task->done = NULL;
-        task->kinds = 0;
+        evidence_forget(task);
         program_kill(task->program);
         if (done)
                 done(task->incident, task->userdata);
@@ -320,18 +334,6 @@ int evidence_spawn(EvidenceTask *task, int stdin_fd, const char *const extra[]) 
 
 /* The queue */
 
-static bool evidence_has_turn(const Evidence *evidence, const EvidenceType *type) {
-        unsigned n = 0;
-
-        list_foreach(i, &evidence->tasks) {
-                const EvidenceTask *task = list_entry(i, const EvidenceTask, tasks);
-
-                n += task->type == type && task->stage != EVIDENCE_WAITING &&
-                     task->stage != EVIDENCE_CANCELLED;
-        }
-        return n < type->turns;
-}
-
 static EvidenceTask *evidence_find_waiting(Evidence *evidence, const EvidenceType *type) {
         list_foreach(i, &evidence->tasks) {
                 EvidenceTask *task = list_entry(i, EvidenceTask, tasks);
@@ -347,10 +349,11 @@ static int evidence_on_kick(sd_event_source *source, void *userdata) {
 
         for (size_t i = 0; i < ELEMENTSOF(evidence_types); i++) {
                 const EvidenceType *type = evidence_types[i];
+                unsigned *turns = evidence_get_turns(evidence, type);
                 EvidenceTask *task;
 
-                while (evidence_has_turn(evidence, type) &&
-                       (task = evidence_find_waiting(evidence, type))) {
+                while (*turns < type->turns && (task = evidence_find_waiting(evidence, type))) {
+                        (*turns)++;
                         task->stage = EVIDENCE_WORKING;
                         task->begun_us = evidence_now(evidence);
                         evidence_arm(task,
@@ -387,6 +390,8 @@ int evidence_take(Evidence *evidence, const EvidenceOrder *order, EvidenceDone d
                 return r;
         }
         list_append(&evidence->tasks, &task->tasks);
+        /* one that can't be found shows no progress, and is taken all the same */
+        (void) index_add(&evidence->by_machine, &task->by_machine, task->machine);
         evidence_task_next(task);
         return 0;
 }
@@ -397,8 +402,7 @@ void evidence_cancel(Evidence *evidence, uint64_t incident) {
 
                 if (task->incident != incident || !task->done)
                         continue;
-                task->done = NULL;
-                task->kinds = 0;
+                evidence_forget(task);
                 if (task->stage == EVIDENCE_WAITING) {
                         task->stage = EVIDENCE_CANCELLED;
                         evidence_arm(task, 0);
@@ -411,16 +415,13 @@ void evidence_cancel(Evidence *evidence, uint64_t incident) {
 }
 
 bool evidence_get_progress(const Evidence *evidence, const char *machine, EvidenceProgress *ret) {
-        list_foreach(i, &evidence->tasks) {
-                const EvidenceTask *task = list_entry(i, const EvidenceTask, tasks);
+        IndexLink *link = index_find(&evidence->by_machine, machine);
+        const EvidenceTask *task = link ? CONTAINER_OF(link, EvidenceTask, by_machine) : NULL;
 
-                if (task->done && task->type == &evidence_memory &&
-                    strcmp(task->machine, machine) == 0) {
-                        *ret = task->progress;
-                        return true;
-                }
-        }
-        return false;
+        if (!task || task->type != &evidence_memory)
+                return false;
+        *ret = task->progress;
+        return true;
 }
 
 void evidence_configure(Evidence *evidence, const EvidenceLimits *limits) {
@@ -475,6 +476,7 @@ Evidence *evidence_free(Evidence *evidence) {
                 call->evidence = NULL;
                 list_remove(&call->calls);
         }
+        index_deinit(&evidence->by_machine);
         evidence_sweep_free(evidence->sweep);
         free((char *) (uintptr_t) evidence->places.program);
         free((char *) (uintptr_t) evidence->places.state_dir);
