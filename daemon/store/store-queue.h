@@ -14,6 +14,8 @@
 
 /* Answers waiting for the loop; each may be some megabytes. */
 #define STORE_ANSWERS_MAX 4
+/* Chains of ten when 10,000 guests panic at once; numbers are given one after the other. */
+#define STORE_BUCKETS 1024
 
 typedef enum StoreOpType {
         STORE_OP_INCIDENT,
@@ -39,13 +41,16 @@ typedef struct StoreRow {
 typedef struct StoreOp {
         List link;         /* in a list of StoreShared; the lock */
         List waiting_link; /* in Store.waiting; the loop only */
+        List bucket_link;  /* in StoreQueue.buckets, while an incident is `urgent` */
+        List older;        /* of an incident: those it replaced that want an answer, oldest first */
         StoreOpType type;
         uint64_t ticket; /* order of arrival */
         size_t size;     /* counts in the queue */
         bool sync;
         bool answer; /* the loop wants it back */
 
-        /* What to write; the filter of a read. Strings lie behind the struct. */
+        /* What to write; the filter of a read. Strings lie behind the struct, but for the text, which
+         * goes when a newer version replaces it. */
         uint64_t number, before, time_us;
         unsigned limit;
         const char *machine, *name, *kind, *status, *text;
@@ -78,6 +83,7 @@ typedef struct StoreQueue {
         size_t bytes;   /* of all but `completed` */
         size_t limit;
         uint64_t ticket;
+        List buckets[STORE_BUCKETS]; /* the incidents in `urgent`, by number: one of each at most */
         bool full; /* something was dropped, and not half of the queue has been written since */
         uint64_t n_lost;
         unsigned n_answers; /* reads in `completed` */
@@ -89,8 +95,8 @@ void store_queue_deinit(StoreQueue *queue);
 /* Called for each event that is dropped, with its number. */
 typedef void (*StoreLostFunc)(uint64_t seq, void *userdata);
 
-/* Takes the operation. When the queue is full, events go first, oldest first, then incidents,
- * oldest first. What is dropped and wants an answer is in `completed` afterwards with -ENOBUFS. */
+/* Takes the operation. An incident takes the place of an older version that waits, whose answer comes
+ * with its own. When the queue is full, events go first, oldest first, then incidents, oldest first. What is dropped and wants an answer is in `completed` afterwards with -ENOBUFS. */
 void store_queue_push(StoreQueue *queue, StoreOp *op, StoreLostFunc lost, void *userdata);
 /* Returns true when it stops being `full`. */
 bool store_queue_relax(StoreQueue *queue);
@@ -101,9 +107,10 @@ bool store_queue_can_read(const StoreQueue *queue, bool anyway);
 /* Moves a read to `taken` whose earlier writes are done, or any if `anyway`. NULL while the loop
  * has too many answers to look at. */
 StoreOp *store_queue_take_read(StoreQueue *queue, bool anyway);
-/* Puts what was taken back in front: it could not be written now. */
+/* Puts what was taken back in front: it could not be written now. What has a newer version by now
+ * is replaced by that. */
 void store_queue_put_back(StoreQueue *queue);
-/* An operation is done, with op->r: frees it, or puts it into `completed`. */
+/* An operation is done, with op->r: frees it, or puts it into `completed`, behind those it replaced. */
 void store_queue_complete(StoreQueue *queue, StoreOp *op);
 /* Takes one of `completed`, the first if NULL. */
 StoreOp *store_queue_take_completed(StoreQueue *queue, StoreOp *op);

@@ -144,6 +144,137 @@ static void test_drop(void) {
         store_queue_deinit(&queue);
 }
 
+static unsigned done_calls[8], n_done_calls;
+
+static void test_on_done_in_turn(int r, void *userdata) {
+        if (n_done_calls < 8)
+                done_calls[n_done_calls++] = *(unsigned *) userdata;
+}
+
+static void test_put(StoreQueue *queue, uint64_t number, const char *text, bool sync, unsigned *who) {
+        StoreOp values = {
+                .type = STORE_OP_INCIDENT,
+                .number = number,
+                .machine = "vm1",
+                .text = text,
+                .n_text = strlen(text),
+                .sync = sync,
+        };
+        StoreOp *op;
+
+        if (who) {
+                values.answer = true;
+                values.done = test_on_done_in_turn;
+                values.userdata = who;
+        }
+        CU_ASSERT_EQUAL_FATAL(store_op_new(&op, &values), 0);
+        store_queue_push(queue, op, NULL, NULL);
+}
+
+static void test_tell_completed(StoreQueue *queue, int r) {
+        StoreOp *op;
+
+        n_done_calls = 0;
+        while ((op = store_queue_take_completed(queue, NULL))) {
+                CU_ASSERT_EQUAL(op->r, r);
+                op->done(op->r, op->userdata);
+                store_op_free(op);
+        }
+}
+
+static const StoreOp *test_get(const List *list, unsigned at) {
+        list_foreach(i, list)
+                if (at-- == 0)
+                        return list_entry(i, StoreOp, link);
+        return NULL;
+}
+
+/* One record, put again while it waits: the newest version is written, in the place of the first,
+ * and all who wait are told, in turn. */
+static void test_replace(void) {
+        StoreQueue queue = { .limit = 1 << 20 };
+        unsigned who[] = { 1, 2, 3, 4 };
+        Lost lost = {};
+
+        store_queue_init(&queue);
+        test_put(&queue, 1, "one", true, &who[0]);
+        test_push(&queue, STORE_OP_READ_EVENTS, 9, &lost);
+        test_put(&queue, 1 + STORE_BUCKETS, "another", false, NULL);
+        test_put(&queue, 1, "two", false, NULL);
+        test_put(&queue, 1, "three", false, &who[1]);
+
+        CU_ASSERT_EQUAL(test_get_number(&queue.urgent, 0), 1);
+        CU_ASSERT_EQUAL(test_get_number(&queue.urgent, 1), 1 + STORE_BUCKETS);
+        CU_ASSERT_EQUAL(test_get_number(&queue.urgent, 2), 0);
+        CU_ASSERT_STRING_EQUAL(test_get(&queue.urgent, 0)->text, "three");
+        CU_ASSERT_TRUE(test_get(&queue.urgent, 0)->sync);
+        CU_ASSERT_FALSE(store_queue_can_read(&queue, false));
+
+        /* The thread is at it and fails, while a newer version comes, and one comes after that. */
+        store_queue_take_writes(&queue);
+        test_put(&queue, 1, "four", false, &who[2]);
+        CU_ASSERT_EQUAL(test_get_number(&queue.taken, 0), 1);
+        CU_ASSERT_STRING_EQUAL(test_get(&queue.taken, 0)->text, "three");
+        store_queue_put_back(&queue);
+        test_put(&queue, 1, "five", false, &who[3]);
+        CU_ASSERT_EQUAL(test_get_number(&queue.urgent, 0), 1);
+        CU_ASSERT_EQUAL(test_get_number(&queue.urgent, 1), 1 + STORE_BUCKETS);
+        CU_ASSERT_EQUAL(test_get_number(&queue.urgent, 2), 0);
+        CU_ASSERT_STRING_EQUAL(test_get(&queue.urgent, 0)->text, "five");
+        CU_ASSERT_TRUE(test_get(&queue.urgent, 0)->sync);
+
+        store_queue_take_writes(&queue);
+        test_complete_taken(&queue);
+        test_tell_completed(&queue, 0);
+        CU_ASSERT_EQUAL_FATAL(n_done_calls, 4);
+        for (unsigned i = 0; i < 4; i++)
+                CU_ASSERT_EQUAL(done_calls[i], who[i]);
+        CU_ASSERT_PTR_NOT_NULL(store_queue_take_read(&queue, false));
+        test_complete_taken(&queue);
+        CU_ASSERT_EQUAL(queue.bytes, 0);
+        store_queue_deinit(&queue);
+}
+
+/* All guests panic at once, and the disk is busy with the first of them. */
+static void test_mass(void) {
+        StoreQueue queue = {};
+        unsigned who = 1;
+        char text[1500];
+        size_t one;
+
+        memset(text, 'x', sizeof(text) - 1);
+        text[sizeof(text) - 1] = '\0';
+        store_queue_init(&queue);
+        queue.limit = SIZE_MAX;
+        test_put(&queue, 1, text, false, &who);
+        one = queue.bytes;
+        queue.limit = 16 << 20;
+        for (unsigned version = 0; version < 6; version++)
+                for (uint64_t i = 1; i <= 8000; i++)
+                        test_put(&queue, i, text, false, version == 0 ? &who : NULL);
+        CU_ASSERT_EQUAL(queue.n_lost, 0);
+        CU_ASSERT(queue.bytes < 8000 * (one + sizeof(StoreOp) + 16));
+        store_queue_deinit(&queue);
+}
+
+/* A dropped record takes along those who wait for older versions of it. */
+static void test_drop_replaced(void) {
+        StoreQueue queue = { .limit = 1 << 20 };
+        unsigned who[] = { 1, 2 };
+
+        store_queue_init(&queue);
+        test_put(&queue, 1, "one", false, &who[0]);
+        test_put(&queue, 1, "two", false, &who[1]);
+        queue.limit = 1;
+        test_put(&queue, 2, "other", false, NULL);
+        CU_ASSERT_EQUAL(queue.n_lost, 2);
+        CU_ASSERT_EQUAL(queue.bytes, 0);
+        test_tell_completed(&queue, -ENOBUFS);
+        CU_ASSERT_EQUAL(n_done_calls, 2);
+        CU_ASSERT_EQUAL(done_calls[0], 1);
+        store_queue_deinit(&queue);
+}
+
 /* A loop that does not come to look at the answers gets no more of them. */
 static void test_answers(void) {
         StoreQueue queue = { .limit = 1 << 20 };
@@ -167,5 +298,8 @@ static void test_answers(void) {
 TEST_MAIN("store-queue",
           { "an operation is a copy", test_copies },
           { "order", test_order },
+          { "a newer version replaces one that waits", test_replace },
+          { "8,000 incidents at once, six times", test_mass },
           { "what is dropped", test_drop },
+          { "what is dropped with those it replaced", test_drop_replaced },
           { "answers are bounded", test_answers })
