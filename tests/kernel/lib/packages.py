@@ -41,7 +41,8 @@ def apt(program, architecture, *words, cwd=None):
         result = subprocess.run(
             [program, '-q', '-o', f'APT::Architecture={architecture}', '-o', f'APT::Architectures={architecture}',
              '-o', f'Dir::State::lists={folder}/lists', '-o', f'Dir::Cache={folder}/cache',
-             '-o', 'APT::Sandbox::User=', *words],
+             # What this machine has installed is offered by nobody.
+             '-o', 'Dir::State::status=/dev/null', '-o', 'APT::Sandbox::User=', *words],
             cwd=cwd, capture_output=True, text=True, timeout=APT_SECONDS, check=False)
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
