@@ -183,6 +183,31 @@ void incident_drop_file(IncidentInfo *info, const char *name) {
         info->n_evidence = n;
 }
 
+int incident_set_headline(IncidentInfo *info, const char *words) {
+        _cleanup_(buffer_deinit) Buffer headline = BUFFER_NULL;
+        char signature[DECODE_SIGNATURE_SIZE];
+        char *copy;
+        int r = 0;
+
+        copy = strdup(decode_get_signature(info, words, NULL, signature));
+        if (!copy)
+                return -ENOMEM;
+        free(info->signature);
+        info->signature = copy;
+        if (words)
+                r = buffer_printf(&headline, "Linux stopped: %s", words);
+        else if (info->info)
+                r = decode_add_headline(&headline, info->info);
+        if (r < 0 || (!words && !info->info))
+                return r;
+        copy = buffer_take_string(&headline);
+        if (!copy)
+                return -ENOMEM;
+        free(info->headline);
+        info->headline = copy;
+        return 0;
+}
+
 bool incident_has_step(const Incident *incident, const char *what) {
         for (size_t i = 0; i < incident->info->n_steps; i++)
                 if (strcmp(incident->info->steps[i]->what, what) == 0)
@@ -293,12 +318,6 @@ int incident_set_event(Incident *incident, const char *event, json_object *data)
         return r;
 }
 
-static int incident_describe_panic(Buffer *b, const GuestPanicInformation *info) {
-        int r = buffer_append_string(b, ": ");
-
-        return r < 0 ? r : decode_add_headline(b, info);
-}
-
 static const char *const incident_words[_INCIDENT_KIND_MAX] = {
         [INCIDENT_KIND_WATCHDOG] = "watchdog expired",
         [INCIDENT_KIND_PANIC] = "guest panicked",
@@ -319,7 +338,7 @@ char *incident_describe(const IncidentInfo *info) {
         if (info->kind == INCIDENT_KIND_STOPPED && info->has_state &&
             buffer_printf(&b, " (%s)", run_state_to_string(info->state)) < 0)
                 return NULL;
-        if (info->info && incident_describe_panic(&b, info->info) < 0)
+        if (info->headline && buffer_printf(&b, ": %s", info->headline) < 0)
                 return NULL;
         if (info->has_recipient &&
             buffer_printf(&b, " (of the %s)", memory_failure_recipient_to_string(info->recipient)) < 0)

@@ -65,6 +65,9 @@ int incident_add_file(IncidentInfo *info, const EvidenceFile *file);
 void incident_drop_file(IncidentInfo *info, const char *name);
 /* Whether evidence may still be missing: nothing has been sent yet. */
 bool incident_is_gathering(const Incident *incident);
+/* Puts its headline and its signature into the record. `words` is the line a kernel printed as it
+ * panicked, or NULL. 0 or -ENOMEM. */
+int incident_set_headline(IncidentInfo *info, const char *words);
 bool incident_has_step(const Incident *incident, const char *what);
 
 /* Takes what the event says (name, data, panic information, recipient, flags). */

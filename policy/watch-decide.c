@@ -121,6 +121,7 @@ static void watch_conclude(WatchMachine *m, Incident *incident, Moment now) {
 void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
         incident->awaits_info = false;
         incident->settle_us = USEC_INFINITY;
+        watch_lost(m->watch, incident_set_headline(incident->info, NULL));
         /* Only a WATCHDOG tells what will be done; what happened is told at once. */
         if (incident->info->kind != INCIDENT_KIND_WATCHDOG)
                 watch_announce_fault(m, incident);

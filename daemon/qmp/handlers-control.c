@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The commands of control.sock: all machines, the record, policy, and the daemon itself. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
 #include "daemon/report.h"
+#include "policy/decode/decode.h"
 #include "policy/qapi/json.h"
 #include "policy/util/name.h"
 #include "qapi-commands.h"
@@ -93,14 +96,35 @@ static void handlers_incidents_read(int r, json_object *const *records, size_t n
         qmp_call_return(userdata, array);
 }
 
+static uint64_t handlers_get_us(bool has, int64_t seconds) {
+        if (!has || seconds <= 0)
+                return 0;
+        return (uint64_t) seconds > INT64_MAX / USEC_PER_SEC ? INT64_MAX
+                                                             : (uint64_t) seconds * USEC_PER_SEC;
+}
+
+/* A cause as the store has it; false when no incident has both. */
+static bool handlers_get_cause(const QueryIncidentsArg *arg,
+                               char buffer[static DECODE_CAUSE_SIZE],
+                               const char **ret) {
+        if (arg->has_stop_code)
+                (void) snprintf(buffer, DECODE_CAUSE_SIZE, "%" PRIx64, arg->stop_code);
+        *ret = arg->has_stop_code ? buffer
+               : arg->has_reason  ? s390_crash_reason_to_string(arg->reason)
+                                  : NULL;
+        return !arg->has_stop_code || !arg->has_reason;
+}
+
 void qmp_query_incidents(QmpCall *call, const QueryIncidentsArg *arg) {
         Daemon *daemon = qmp_call_get_server_userdata(call);
+        char cause[DECODE_CAUSE_SIZE];
         StoreIncidentFilter filter = {
                 .machine = arg->machine,
                 .kind = arg->has_kind ? (int) arg->kind : -1,
                 .status = arg->has_status ? (int) arg->status : -1,
-                .since_real_us = arg->has_since && arg->since > 0 ? (uint64_t) arg->since * USEC_PER_SEC
-                                                                  : 0,
+                .signature = arg->signature,
+                .since_real_us = handlers_get_us(arg->has_since, arg->since),
+                .until_real_us = handlers_get_us(arg->has_until, arg->until),
                 .before = arg->has_before ? arg->before : 0,
                 .limit = arg->has_limit ? arg->limit : HANDLERS_INCIDENTS_DEFAULT,
         };
@@ -113,7 +137,37 @@ void qmp_query_incidents(QmpCall *call, const QueryIncidentsArg *arg) {
                               HANDLERS_INCIDENTS_MAX);
                 return;
         }
+        if (!handlers_get_cause(arg, cause, &filter.cause)) {
+                qmp_call_fail(call,
+                              QAPI_ERROR_CLASS_GENERIC_ERROR,
+                              "Parameters 'stop-code' and 'reason' exclude each other");
+                return;
+        }
         r = store_read_incidents(daemon->store, &filter, handlers_incidents_read, call);
+        if (r < 0)
+                handlers_fail(call, r);
+}
+
+void qmp_query_crashes(QmpCall *call, const QueryCrashesArg *arg) {
+        Daemon *daemon = qmp_call_get_server_userdata(call);
+        StoreIncidentFilter filter = {
+                .machine = arg->machine,
+                .kind = arg->has_kind ? (int) arg->kind : -1,
+                .signature = arg->signature,
+                .since_real_us = handlers_get_us(arg->has_since, arg->since),
+                .until_real_us = handlers_get_us(arg->has_until, arg->until),
+                .limit = arg->has_limit ? arg->limit : 0,
+        };
+        int r;
+
+        if (filter.limit > STORE_CRASHES_LIMIT) {
+                qmp_call_fail(call,
+                              QAPI_ERROR_CLASS_GENERIC_ERROR,
+                              "Parameter 'limit' expects a number of at most %d",
+                              STORE_CRASHES_LIMIT);
+                return;
+        }
+        r = store_read_crashes(daemon->store, &filter, handlers_incidents_read, call);
         if (r < 0)
                 handlers_fail(call, r);
 }

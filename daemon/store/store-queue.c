@@ -35,7 +35,8 @@ int store_op_new(StoreOp **ret, const StoreOp *values) {
         char *at;
 
         size = sizeof(*op) + store_op_measure(values->machine) + store_op_measure(values->name) +
-               store_op_measure(values->kind) + store_op_measure(values->status);
+               store_op_measure(values->kind) + store_op_measure(values->status) +
+               store_op_measure(values->signature) + store_op_measure(values->cause);
         op = malloc(size);
         if (!op)
                 return -ENOMEM;
@@ -46,6 +47,8 @@ int store_op_new(StoreOp **ret, const StoreOp *values) {
         op->name = store_op_copy(&at, values->name);
         op->kind = store_op_copy(&at, values->kind);
         op->status = store_op_copy(&at, values->status);
+        op->signature = store_op_copy(&at, values->signature);
+        op->cause = store_op_copy(&at, values->cause);
         if (values->text) {
                 char *text = malloc(values->n_text + 1);
 
@@ -128,6 +131,7 @@ static List *store_queue_get_list(StoreQueue *queue, StoreOpType type) {
                 return &queue->bulk;
         case STORE_OP_READ_EVENTS:
         case STORE_OP_READ_INCIDENTS:
+        case STORE_OP_READ_CRASHES:
         case STORE_OP_LOAD_OPEN:
         case STORE_OP_LOAD_RECENT:
         case STORE_OP_LOAD_MACHINES:

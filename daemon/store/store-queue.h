@@ -23,6 +23,7 @@ typedef enum StoreOpType {
         STORE_OP_EVENT,
         STORE_OP_READ_EVENTS,
         STORE_OP_READ_INCIDENTS,
+        STORE_OP_READ_CRASHES,
         STORE_OP_LOAD_OPEN,
         STORE_OP_LOAD_RECENT,
         STORE_OP_LOAD_MACHINES,
@@ -51,9 +52,9 @@ typedef struct StoreOp {
 
         /* What to write; the filter of a read. Strings lie behind the struct, but for the text, which
          * goes when a newer version replaces it. */
-        uint64_t number, before, time_us;
+        uint64_t number, before, time_us, until_us;
         unsigned limit;
-        const char *machine, *name, *kind, *status, *text;
+        const char *machine, *name, *kind, *status, *signature, *cause, *text;
         size_t n_text;
 
         /* The answer */

@@ -6,6 +6,7 @@
 
 #include "daemon/store/store-private.h"
 #include "daemon/store/store-rows.h"
+#include "policy/decode/decode.h"
 #include "policy/qapi/json.h"
 #include "policy/util/moment.h"
 
@@ -47,6 +48,7 @@ static uint64_t store_timestamp_to_us(const Timestamp *t) {
 
 int store_put_incident(Store *store, const IncidentInfo *info, bool sync, StoreDone done, void *userdata) {
         _cleanup_(buffer_deinit) Buffer text = BUFFER_NULL;
+        char cause[DECODE_CAUSE_SIZE];
         json_object *json;
         StoreOp op;
         int r;
@@ -66,6 +68,8 @@ int store_put_incident(Store *store, const IncidentInfo *info, bool sync, StoreD
                 .machine = info->machine,
                 .kind = incident_kind_to_string(info->kind),
                 .status = incident_status_to_string(info->status),
+                .signature = info->signature,
+                .cause = decode_get_cause(info, cause),
                 .text = buffer_content(&text),
                 .n_text = buffer_length(&text),
         };
@@ -147,6 +151,11 @@ int store_read_events(Store *store,
         return store_read(store, &op, userdata);
 }
 
+static uint64_t store_get_until(const StoreIncidentFilter *filter) {
+        return filter->until_real_us > 0 && filter->until_real_us < INT64_MAX ? filter->until_real_us
+                                                                              : INT64_MAX;
+}
+
 int store_read_incidents(Store *store,
                          const StoreIncidentFilter *filter,
                          StoreIncidentsFunc func,
@@ -158,7 +167,10 @@ int store_read_incidents(Store *store,
                 .machine = filter->machine,
                 .kind = filter->kind < 0 ? NULL : incident_kind_to_string(filter->kind),
                 .status = filter->status < 0 ? NULL : incident_status_to_string(filter->status),
+                .signature = filter->signature,
+                .cause = filter->cause,
                 .time_us = filter->since_real_us,
+                .until_us = store_get_until(filter),
                 .limit = filter->limit,
                 .incidents_func = func,
         };
@@ -169,6 +181,26 @@ int store_read_incidents(Store *store,
                 op.number = filter->id - 1;
                 op.before = filter->id + 1;
         }
+        return store_read(store, &op, userdata);
+}
+
+int store_read_crashes(Store *store,
+                       const StoreIncidentFilter *filter,
+                       StoreIncidentsFunc func,
+                       void *userdata) {
+        StoreOp op = {
+                .type = STORE_OP_READ_CRASHES,
+                .machine = filter->machine,
+                .kind = filter->kind < 0 ? NULL : incident_kind_to_string(filter->kind),
+                .signature = filter->signature,
+                .time_us = filter->since_real_us,
+                .until_us = store_get_until(filter),
+                .limit = filter->limit,
+                .incidents_func = func,
+        };
+
+        if (filter->limit == 0 || filter->limit > STORE_CRASHES_LIMIT)
+                op.limit = STORE_CRASHES_LIMIT;
         return store_read(store, &op, userdata);
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/store/store-crashes.h"
 #include "policy/qapi/json.h"
 
 /* Of one answer; at least one row is given. store_read_events() never gets here: its rows
@@ -20,26 +21,30 @@ static int store_rows_put_incident(StoreDb *db, StoreOp *op) {
 
         r = store_db_run(db,
                          STORE_SQL_INCIDENT_UPDATE,
-                         "usssut",
+                         "usssutss",
                          op->number,
                          op->machine,
                          op->kind,
                          op->status,
                          op->time_us,
                          op->text,
-                         op->n_text);
+                         op->n_text,
+                         op->signature,
+                         op->cause);
         if (r < 0 || store_db_count_changes(db) > 0)
                 return r;
         r = store_db_run(db,
                          STORE_SQL_INCIDENT_INSERT,
-                         "usssut",
+                         "usssutss",
                          op->number,
                          op->machine,
                          op->kind,
                          op->status,
                          op->time_us,
                          op->text,
-                         op->n_text);
+                         op->n_text,
+                         op->signature,
+                         op->cause);
         if (r == 0)
                 db->n_incidents++;
         return r;
@@ -88,6 +93,7 @@ int store_rows_write(StoreDb *db, StoreOp *op) {
                 break;
         case STORE_OP_READ_EVENTS:
         case STORE_OP_READ_INCIDENTS:
+        case STORE_OP_READ_CRASHES:
         case STORE_OP_LOAD_OPEN:
         case STORE_OP_LOAD_RECENT:
         case STORE_OP_LOAD_MACHINES:
@@ -107,13 +113,16 @@ static int store_rows_bind(StoreDb *db, const StoreOp *op, sqlite3_stmt **ret) {
                 return store_db_bind(db,
                                      STORE_SQL_INCIDENTS_READ,
                                      ret,
-                                     "uusssuu",
+                                     "uusssuussu",
                                      op->number,
                                      op->before,
                                      op->machine,
                                      op->kind,
                                      op->status,
                                      op->time_us,
+                                     op->until_us,
+                                     op->signature,
+                                     op->cause,
                                      (uint64_t) op->limit);
         case STORE_OP_LOAD_OPEN:
                 return store_db_bind(db,
@@ -140,6 +149,7 @@ static int store_rows_bind(StoreDb *db, const StoreOp *op, sqlite3_stmt **ret) {
         case STORE_OP_INCIDENT:
         case STORE_OP_MACHINE:
         case STORE_OP_EVENT:
+        case STORE_OP_READ_CRASHES:
         case STORE_OP_ANSWER:
                 break;
         }
@@ -188,7 +198,7 @@ static int store_rows_fill(const StoreOp *op, sqlite3_stmt *statement, StoreRow 
         return store_rows_parse(statement, 1, &row->json);
 }
 
-static int store_rows_append(StoreOp *op, StoreRow **ret) {
+int store_rows_append(StoreOp *op, StoreRow **ret) {
         StoreRow *rows;
 
         /* grows at 0, 16, 32, 64, ... */
@@ -227,7 +237,8 @@ static int store_rows_read_all(StoreDb *db, StoreOp *op) {
 }
 
 void store_rows_read(StoreDb *db, StoreOp *op) {
-        op->r = store_rows_read_all(db, op);
+        op->r = op->type == STORE_OP_READ_CRASHES ? store_crashes_read(db, op)
+                                                  : store_rows_read_all(db, op);
 }
 
 int store_rows_write_holes(StoreDb *db, const StoreHoles *holes) {

@@ -11,6 +11,8 @@
 /* Within a transaction. 0, -EINVAL (op->r says so, too: this one can't be kept), or another error of
  * the database. */
 int store_rows_write(StoreDb *db, StoreOp *op);
+/* Adds a row to op->rows, all 0. 0 or -ENOMEM. */
+int store_rows_append(StoreOp *op, StoreRow **ret);
 /* Fills op->rows and op->r. */
 void store_rows_read(StoreDb *db, StoreOp *op);
 

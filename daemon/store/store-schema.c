@@ -9,8 +9,9 @@
  *
  * Incidents are found by scanning incidents_scan newest first: it holds everything the filters
  * name, so records are read for the matches only, and any mix of filters costs one pass over some
- * 60 bytes an incident. Words, not numbers, stand for kinds and states: the file outlives our enums
- * and is read with other tools.
+ * 80 bytes an incident. Words, not numbers, stand for kinds, states and causes: the file outlives
+ * our enums and is read with other tools. Records from before step 2 have no signature, and are in
+ * no group.
  */
 #include "daemon/store/store-schema.h"
 
@@ -35,7 +36,23 @@
         "CREATE TABLE holes("                                                                      \
         " first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL);"
 
-const char *const store_schema_steps[] = { SCHEMA_1 };
+/* Which crashes are the same */
+#define SCHEMA_2                                                                                   \
+        "ALTER TABLE incidents ADD COLUMN signature TEXT;"                                         \
+        "ALTER TABLE incidents ADD COLUMN cause TEXT;"                                             \
+        "DROP INDEX incidents_scan;"                                                               \
+        "CREATE INDEX incidents_scan"                                                              \
+        " ON incidents(id, machine, kind, status, opened_us, signature, cause);"                   \
+        "CREATE INDEX incidents_signature ON incidents(signature, machine, kind, opened_us);"
+
+/* Text sorts before blobs: without a signature every one is between. */
+#define SCHEMA_CRASHES                                                                             \
+        " FROM incidents INDEXED BY incidents_signature"                                           \
+        " WHERE signature BETWEEN ifnull(?1, '') AND ifnull(?1, x'')"                              \
+        " AND (?2 IS NULL OR machine GLOB ?2) AND (?3 IS NULL OR kind = ?3)"                       \
+        " AND opened_us >= ?4 AND opened_us < ?5"
+
+const char *const store_schema_steps[] = { SCHEMA_1, SCHEMA_2 };
 const size_t store_schema_version = sizeof(store_schema_steps) / sizeof(store_schema_steps[0]);
 
 static const char *const sql_text[_STORE_SQL_MAX] = {
@@ -65,14 +82,26 @@ static const char *const sql_text[_STORE_SQL_MAX] = {
                 " (SELECT seq FROM events WHERE machine = ?2 ORDER BY seq LIMIT ?1)",
 
         [STORE_SQL_INCIDENT_UPDATE] = "UPDATE incidents SET machine = ?2, kind = ?3, status = ?4,"
-                                      " opened_us = ?5, record = ?6 WHERE id = ?1",
-        [STORE_SQL_INCIDENT_INSERT] = "INSERT INTO incidents VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+                                      " opened_us = ?5, record = ?6, signature = ?7, cause = ?8"
+                                      " WHERE id = ?1",
+        [STORE_SQL_INCIDENT_INSERT] = "INSERT INTO incidents VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         [STORE_SQL_INCIDENTS_READ] =
                 "SELECT s.id, (SELECT record FROM incidents WHERE id = s.id)"
                 " FROM incidents AS s INDEXED BY incidents_scan"
                 " WHERE s.id > ?1 AND s.id < ?2 AND (?3 IS NULL OR s.machine GLOB ?3)"
                 " AND (?4 IS NULL OR s.kind = ?4) AND (?5 IS NULL OR s.status = ?5)"
-                " AND s.opened_us >= ?6 ORDER BY s.id DESC LIMIT ?7",
+                " AND s.opened_us >= ?6 AND s.opened_us < ?7"
+                " AND (?8 IS NULL OR s.signature = ?8) AND (?9 IS NULL OR s.cause = ?9)"
+                " ORDER BY s.id DESC LIMIT ?10",
+        [STORE_SQL_CRASHES_READ] =
+                "SELECT g.signature, g.n, g.first, g.last, g.id, g.machines, i.kind,"
+                " CASE WHEN json_valid(i.record) THEN json_extract(i.record, '$.headline') END"
+                " FROM (SELECT signature, count(*) AS n, min(opened_us) AS first,"
+                " max(opened_us) AS last, max(id) AS id, count(DISTINCT machine) AS machines" SCHEMA_CRASHES
+                " GROUP BY signature ORDER BY n DESC, signature LIMIT ?6) AS g"
+                " JOIN incidents AS i ON i.id = g.id ORDER BY g.n DESC, g.signature",
+        [STORE_SQL_CRASH_MACHINES_READ] = "SELECT machine, count(*) AS n" SCHEMA_CRASHES
+                                          " GROUP BY machine ORDER BY n DESC, machine LIMIT ?6",
         [STORE_SQL_INCIDENTS_OPEN] =
                 "SELECT id, record FROM incidents WHERE status IN ('open', 'held', 'acting')"
                 " AND id > ?1 ORDER BY id LIMIT ?2",

@@ -20,6 +20,7 @@ typedef struct Store Store;
 #define STORE_BYTES_MIN (UINT64_C(8) << 20) /* a smaller limit is taken for this */
 #define STORE_EVENTS_LIMIT 256              /* events of one read */
 #define STORE_INCIDENTS_LIMIT 1000          /* records of one read */
+#define STORE_CRASHES_LIMIT 100             /* groups of one read */
 
 /* 0 is no limit, but for queue_bytes, which is 4 MiB at least. */
 typedef struct StoreLimits {
@@ -108,12 +109,13 @@ int store_read_events(Store *store,
                       void *userdata);
 
 typedef struct StoreIncidentFilter {
-        uint64_t id;         /* 0: any */
-        const char *machine; /* glob or NULL */
-        int kind, status;    /* -1: any */
-        uint64_t since_real_us;
-        uint64_t before; /* 0: any */
-        unsigned limit;  /* 0: STORE_INCIDENTS_LIMIT, which is the most */
+        uint64_t id;                           /* 0: any */
+        const char *machine;                   /* glob or NULL */
+        int kind, status;                      /* -1: any */
+        const char *signature, *cause;         /* NULL: any */
+        uint64_t since_real_us, until_real_us; /* 0: any */
+        uint64_t before;                       /* 0: any */
+        unsigned limit;                        /* 0: STORE_INCIDENTS_LIMIT, which is the most */
 } StoreIncidentFilter;
 /* `records`: IncidentInfo as JSON, newest first; borrowed for the call. There may be fewer than asked
  * for, since an answer has some megabytes at most. */
@@ -122,6 +124,13 @@ int store_read_incidents(Store *store,
                          const StoreIncidentFilter *filter,
                          StoreIncidentsFunc func,
                          void *userdata);
+
+/* The same, with CrashGroups, the largest first. Of the filter machine, kind, signature, times and
+ * limit (at most STORE_CRASHES_LIMIT) count. */
+int store_read_crashes(Store *store,
+                       const StoreIncidentFilter *filter,
+                       StoreIncidentsFunc func,
+                       void *userdata);
 
 /* At start, before the loop runs: what was unfinished, and the runs known. Synchronous, in parts of
  * which each waits no longer than store_open(); -ETIMEDOUT at once when that one has waited in vain.

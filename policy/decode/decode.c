@@ -38,6 +38,21 @@ int decode_add_headline(Buffer *out, const GuestPanicInformation *info) {
         return buffer_append_string(out, decoded.headline);
 }
 
+const char *decode_get_cause(const IncidentInfo *incident, char ret[static DECODE_CAUSE_SIZE]) {
+        const GuestPanicInformation *info = incident->info;
+        uint64_t code;
+
+        if (!info)
+                return NULL;
+        if (info->type == GUEST_PANIC_INFORMATION_TYPE_S390)
+                return s390_crash_reason_to_string(info->u.s390.reason);
+        if (info->type != GUEST_PANIC_INFORMATION_TYPE_HYPER_V ||
+            !hyperv_get_stop_code(&info->u.hyper_v, &code))
+                return NULL;
+        (void) snprintf(ret, DECODE_CAUSE_SIZE, "%" PRIx64, code);
+        return ret;
+}
+
 /* What differs from crash to crash: numbers as they are printed, with or without 0x, and with the
  * 0x-less hexadecimal of eight digits and more. Returns how many characters p begins with. */
 static size_t decode_get_number_length(const char *p) {

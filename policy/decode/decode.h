@@ -18,6 +18,13 @@ void decode_panic(const GuestPanicInformation *info, const SystemMap *map, Decod
 /* The headline alone, without the addresses that differ from crash to crash. 0 or -ENOMEM. */
 int decode_add_headline(Buffer *out, const GuestPanicInformation *info);
 
+/* Room for every cause, NUL included: the longest is an s390 reason. */
+#define DECODE_CAUSE_SIZE 24
+
+/* The stop code of Windows in hexadecimal ("9f"), the reason of an s390 guest ("disabled-wait"), or
+ * NULL: it left neither. In `ret`, or a literal. */
+const char *decode_get_cause(const IncidentInfo *incident, char ret[static DECODE_CAUSE_SIZE]);
+
 /*
  * What an incident has in common with others of the same cause: "9f-3", "7e-c0000005",
  * "s390-disabled-wait-4511", "panic-sysrq-triggered-crash", "watchdog". `headline` is the line a

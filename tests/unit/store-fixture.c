@@ -100,8 +100,11 @@ int store_fixture_put(StoreFixture *f, const IncidentValues *values, PutResult *
                 .microseconds = (int64_t) (values->opened_us % USEC_PER_SEC),
         };
         char machine[128], note[4096], what[] = "note", run[] = "run-1", boot_id[] = "boot-1";
+        char headline[64], signature[64];
         IncidentStep step = { .time = &opened, .what = what, .text = note };
         IncidentStep *steps[] = { &step };
+        GuestPanicInformation panic = { .type = GUEST_PANIC_INFORMATION_TYPE_HYPER_V,
+                                        .u.hyper_v.arg1 = values->stop_code };
         IncidentInfo info = {
                 .id = values->id,
                 .machine = machine,
@@ -113,10 +116,15 @@ int store_fixture_put(StoreFixture *f, const IncidentValues *values, PutResult *
                 .boot_id = boot_id,
                 .steps = steps,
                 .n_steps = 1,
+                .info = values->stop_code > 0 ? &panic : NULL,
+                .headline = values->signature ? headline : NULL,
+                .signature = values->signature ? signature : NULL,
         };
 
         (void) snprintf(machine, sizeof(machine), "%s", values->machine);
         (void) snprintf(note, sizeof(note), "%s", values->note ? values->note : "");
+        (void) snprintf(headline, sizeof(headline), "headline %u", (unsigned) values->id);
+        (void) snprintf(signature, sizeof(signature), "%s", values->signature ? values->signature : "");
         return store_put_incident(f->store, &info, values->sync, result ? put_result_set : NULL, result);
 }
 

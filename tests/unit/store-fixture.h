@@ -49,6 +49,8 @@ typedef struct IncidentValues {
         IncidentStatus status;
         uint64_t opened_us;
         const char *note; /* grows the record */
+        const char *signature;
+        uint64_t stop_code; /* of Windows, 0: none */
         bool sync;
 } IncidentValues;
 

@@ -55,6 +55,29 @@ static void test_upgrade(void) {
         (void) sqlite3_close(db);
 }
 
+/* What was kept before there were signatures stays, and is found. */
+static void test_upgrade_to_2(void) {
+        sqlite3 *db = test_open();
+
+        CU_ASSERT_EQUAL(store_schema_upgrade(db, store_schema_steps, 1), SQLITE_OK);
+        CU_ASSERT_EQUAL(sqlite3_exec(db,
+                                     "INSERT INTO incidents"
+                                     " VALUES(7, 'vm1', 'panic', 'closed', 5, '{\"id\": 7}')",
+                                     NULL,
+                                     NULL,
+                                     NULL),
+                        SQLITE_OK);
+        CU_ASSERT_EQUAL(store_schema_upgrade(db, store_schema_steps, store_schema_version),
+                        SQLITE_OK);
+        test_check(db, "PRAGMA user_version", "2");
+        test_check(db,
+                   "SELECT machine || record || ifnull(signature, '-') FROM incidents"
+                   " INDEXED BY incidents_scan WHERE id > 0",
+                   "vm1{\"id\": 7}-");
+        test_check(db, "SELECT count(*) FROM incidents WHERE signature BETWEEN '' AND x''", "0");
+        (void) sqlite3_close(db);
+}
+
 static void test_upgrade_fails(void) {
         const char *steps[] = { store_schema_steps[0], STEP_2, STEP_BAD };
         sqlite3 *db = test_open();
@@ -94,6 +117,10 @@ static void test_plans(void) {
                 const char *uses;
         } cases[] = {
                 { STORE_SQL_INCIDENTS_READ, "USING COVERING INDEX incidents_scan" },
+                { STORE_SQL_CRASHES_READ,
+                  "SEARCH incidents USING COVERING INDEX incidents_signature" },
+                { STORE_SQL_CRASH_MACHINES_READ,
+                  "SEARCH incidents USING COVERING INDEX incidents_signature" },
                 { STORE_SQL_INCIDENTS_OPEN, "incidents_status" },
                 { STORE_SQL_INCIDENTS_RECENT, "incidents_status" },
                 { STORE_SQL_INCIDENTS_OF_MACHINE, "COVERING INDEX incidents_machine" },
@@ -142,6 +169,7 @@ static void test_all_statements(void) {
 
 TEST_MAIN("store-schema",
           { "an older one is upgraded", test_upgrade },
+          { "version 1 becomes version 2", test_upgrade_to_2 },
           { "an upgrade that fails leaves the old one", test_upgrade_fails },
           { "statements find their indexes", test_plans },
           { "every statement fits the schema", test_all_statements })

@@ -132,6 +132,10 @@ static void test_filters(void) {
                 { { .kind = INCIDENT_KIND_PANIC, .status = -1 }, 50, 99 },
                 { { .kind = -1, .status = INCIDENT_STATUS_HELD }, 25, 98 },
                 { { .kind = -1, .status = -1, .since_real_us = 91000 }, 10, 100 },
+                { { .kind = -1, .status = -1, .until_real_us = 91000 }, 90, 90 },
+                { { .kind = -1, .status = -1, .signature = "9f-3" }, 5, 100 },
+                { { .kind = -1, .status = -1, .signature = "9f" }, 0, 0 },
+                { { .kind = -1, .status = -1, .cause = "9f" }, 5, 100 },
                 { { .kind = INCIDENT_KIND_PANIC,
                     .status = -1,
                     .machine = "vm1",
@@ -157,7 +161,9 @@ static void test_filters(void) {
                                                                : INCIDENT_KIND_WATCHDOG,
                                                  .status = i % 4 == 2 ? INCIDENT_STATUS_HELD
                                                                       : INCIDENT_STATUS_CLOSED,
-                                                 .opened_us = i * 1000 },
+                                                 .opened_us = i * 1000,
+                                                 .signature = i % 20 == 0 ? "9f-3" : "7e",
+                                                 .stop_code = i % 20 == 0 ? 0x9f : 0 },
                                          NULL);
         }
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -167,6 +173,87 @@ static void test_filters(void) {
                 if (cases[i].n > 0)
                         CU_ASSERT_EQUAL(result.numbers[0], cases[i].first);
         }
+        store_fixture_deinit(&f);
+}
+
+typedef struct Groups {
+        bool done;
+        char text[4096];
+} Groups;
+
+static void test_on_groups(int r, json_object *const *records, size_t n, void *userdata) {
+        Groups *groups = userdata;
+        size_t used = 0;
+
+        CU_ASSERT_EQUAL(r, 0);
+        groups->text[0] = '\0';
+        for (size_t i = 0; i < n; i++)
+                used += (size_t) snprintf(groups->text + used,
+                                          sizeof(groups->text) - used,
+                                          "%s\n",
+                                          json_object_to_json_string_ext(records[i],
+                                                                         JSON_C_TO_STRING_PLAIN));
+        groups->done = true;
+}
+
+static void test_read_groups(StoreFixture *f, const StoreIncidentFilter *filter, Groups *ret) {
+        ret->done = false;
+        CU_ASSERT_EQUAL_FATAL(store_read_crashes(f->store, filter, test_on_groups, ret), 0);
+        store_fixture_run_until(f, &ret->done);
+}
+
+static void test_crashes(void) {
+        static const struct {
+                const char *machine, *signature;
+        } crashes[] = { { "vm1", "9f-3" }, { "vm2", "9f-3" }, { "vm1", "7e" },
+                        { "vm1", "9f-3" }, { "vm3", NULL },   { "vm10", "panic" } };
+        StoreIncidentFilter filter = FIXTURE_ANY;
+        StoreFixture f;
+        Groups groups;
+
+        store_fixture_init(&f);
+        store_fixture_open(&f);
+        for (unsigned i = 0; i < ELEMENTSOF(crashes); i++)
+                (void) store_fixture_put(&f,
+                                         &(IncidentValues){ .id = i + 1,
+                                                            .machine = crashes[i].machine,
+                                                            .kind = INCIDENT_KIND_PANIC,
+                                                            .opened_us = (i + 1) * 1000,
+                                                            .signature = crashes[i].signature },
+                                         NULL);
+        filter.machine = "vm1";
+        test_read_groups(&f, &filter, &groups);
+        CU_ASSERT_STRING_EQUAL(
+                groups.text,
+                "{\"signature\":\"9f-3\",\"kind\":\"panic\",\"headline\":\"headline 4\",\"count\":2,"
+                "\"first\":{\"seconds\":0,\"microseconds\":1000},"
+                "\"last\":{\"seconds\":0,\"microseconds\":4000},\"newest\":4,\"machines\":1,"
+                "\"most\":[{\"machine\":\"vm1\",\"count\":2}]}\n"
+                "{\"signature\":\"7e\",\"kind\":\"panic\",\"headline\":\"headline 3\",\"count\":1,"
+                "\"first\":{\"seconds\":0,\"microseconds\":3000},"
+                "\"last\":{\"seconds\":0,\"microseconds\":3000},\"newest\":3,\"machines\":1,"
+                "\"most\":[{\"machine\":\"vm1\",\"count\":1}]}\n");
+        filter.machine = NULL;
+        filter.signature = "9f-3";
+        test_read_groups(&f, &filter, &groups);
+        CU_ASSERT_PTR_NOT_NULL(strstr(groups.text, "\"count\":3"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(groups.text,
+                                      "\"machines\":2,\"most\":[{\"machine\":\"vm1\",\"count\":2},"
+                                      "{\"machine\":\"vm2\",\"count\":1}]"));
+        CU_ASSERT_PTR_NULL(strstr(groups.text, "7e"));
+        /* the largest, when not all are wanted */
+        filter.signature = NULL;
+        filter.limit = 1;
+        test_read_groups(&f, &filter, &groups);
+        CU_ASSERT_EQUAL(strncmp(groups.text, "{\"signature\":\"9f-3\"", 19), 0);
+        CU_ASSERT_PTR_NULL(strstr(groups.text, "7e"));
+        filter.until_real_us = 1000;
+        test_read_groups(&f, &filter, &groups);
+        CU_ASSERT_STRING_EQUAL(groups.text, "");
+        filter.until_real_us = 0;
+        filter.kind = INCIDENT_KIND_WATCHDOG;
+        test_read_groups(&f, &filter, &groups);
+        CU_ASSERT_STRING_EQUAL(groups.text, "");
         store_fixture_deinit(&f);
 }
 
@@ -371,6 +458,7 @@ TEST_MAIN("store",
           { "numbers go on after a clean end", test_clean_restart },
           { "incidents are kept and replaced", test_incidents },
           { "filters", test_filters },
+          { "equal crashes are counted", test_crashes },
           { "what is loaded at start", test_load },
           { "modes of files", test_files },
           { "bounds of one event", test_limits_of_rows },
