@@ -385,6 +385,15 @@ int engine_hear(Decision *d, IncidentKind kind, const EngineProposal *proposal) 
                                       "%s is no action for %s: what was decided before stands",
                                       action_to_string(proposal->action),
                                       incident_kind_to_string(kind));
+        } else if (proposal->has_action && kind == INCIDENT_KIND_CRASHLOADED &&
+                   proposal->action != ACTION_NONE && proposal->delay_us == 0) {
+                r = decision_info_say(d->info,
+                                      by,
+                                      -1,
+                                      NULL,
+                                      "%s without a delay would cut the guest's own dump short: what was "
+                                      "decided before stands",
+                                      action_to_string(proposal->action));
         } else {
                 r = decision_info_say(d->info,
                                       by,

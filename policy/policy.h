@@ -82,7 +82,7 @@ typedef struct Rule {
         S390CrashReason s390_reason;
         RangeMatch psw_addr;
         MemoryFailureRecipient recipient;
-        int action_required, recursive;    /* -1: not set */
+        int action_required, recursive; /* -1: not set */
         RunState state;
 
         bool action_set, then_set;

@@ -56,9 +56,16 @@ static bool rule_memory_matches(const Rule *rule, const IncidentInfo *incident) 
                rule_flag_matches(rule->recursive, flags, flags && flags->recursive);
 }
 
+/* A guest whose crash kernel works is acted on only when it does not come back. */
+static bool rule_is_too_early(const Rule *rule, IncidentKind kind) {
+        return kind == INCIDENT_KIND_CRASHLOADED && rule->action_set &&
+               rule->action != ACTION_NONE && rule->delay_us == 0;
+}
+
 bool rule_can_match(const Rule *rule, const char *machine, IncidentKind kind) {
         return (!rule->kind_set || rule->kind == kind) &&
                (!rule->machine || glob_match(rule->machine, machine)) &&
+               !rule_is_too_early(rule, kind) &&
                (!rule->action_set || policy_kind_allows(kind, rule->action));
 }
 

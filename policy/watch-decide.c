@@ -103,6 +103,8 @@ static void watch_conclude(WatchMachine *m, Incident *incident, Moment now) {
                             "%s (incident %llu)",
                             text ? text : incident_kind_to_string(info->kind),
                             (unsigned long long) info->id);
+        if (info->decision)
+                watch_remember(m, &m->past, incident, info->decision->action, now);
         watch_record(m, incident);
         watch_announce_incident(m, incident, now);
 

@@ -117,10 +117,13 @@ Incident *watch_open(WatchMachine *m, IncidentKind kind, uint64_t time_us, Momen
         return incident;
 }
 
-/* Remembers, on the run's clock, what was carried out: the food of limits and of the loop guard. */
-static void watch_count_action(WatchMachine *m, const Incident *incident, Action action, Moment now) {
+void watch_remember(WatchMachine *m,
+                    History *history,
+                    const Incident *incident,
+                    Action action,
+                    Moment now) {
         watch_lost(m->watch,
-                   history_add(&m->history,
+                   history_add(history,
                                &(HistoryEntry){ .boot_us = (int64_t) now.boot_us,
                                                 .incident = incident->info->id,
                                                 .rule = incident->rule,
@@ -164,7 +167,7 @@ void watch_leave(WatchMachine *m, Incident *incident, Moment now) {
         if (incident->backend == ACTION_NONE || incident->backend == ACTION_DEBUG)
                 incident->outcome = INCIDENT_OUTCOME_LEFT;
         if (incident->backend == ACTION_RESET)
-                watch_count_action(m, incident, ACTION_RESET, now);
+                watch_remember(m, &m->history, incident, ACTION_RESET, now);
         incident->settle_us = now.boot_us + WATCH_SETTLE_US;
         watch_tell(m, now, false); /* the loop guard may be exhausted by now */
 }
@@ -266,7 +269,7 @@ void watch_start(WatchMachine *m, Incident *incident, ActPoint from, Moment now)
 
         info->status = INCIDENT_STATUS_ACTING;
         if (from == ACT_FROM_START)
-                watch_count_action(m, incident, info->decision->action, now);
+                watch_remember(m, &m->history, incident, info->decision->action, now);
         watch_record(m, incident);
         watch_announce_incident(m, incident, now);
         m->watch->ops.act(m, info, from, m->watch->userdata);

@@ -67,6 +67,11 @@ void watch_decide(WatchMachine *m, Incident *incident, Moment now);
 Incident *watch_open(WatchMachine *m, IncidentKind kind, uint64_t time_us, Moment now);
 /* The machine has stopped for this incident, or it is known that it won't. */
 void watch_go_on(WatchMachine *m, Incident *incident, Moment now);
+void watch_remember(WatchMachine *m,
+                    History *history,
+                    const Incident *incident,
+                    Action action,
+                    Moment now);
 void watch_announce_incident(WatchMachine *m, const Incident *incident, Moment now);
 /* The decision is to do nothing: the record stays open for what follows by itself. */
 void watch_leave(WatchMachine *m, Incident *incident, Moment now);

@@ -356,13 +356,16 @@ int watch_restore_history(Watch *watch, const IncidentInfo *info, Moment now) {
                            (info->has_outcome && (info->outcome == INCIDENT_OUTCOME_DONE ||
                                                   info->outcome == INCIDENT_OUTCOME_BACKEND));
 
-        if (!m || !info->decision || !carried_out)
+        int r;
+
+        if (!m || !info->decision)
                 return 0;
         entry.boot_us = history_place(then, strcmp(info->boot_id, watch->boot_id) == 0, now);
         entry.action = (uint8_t) info->decision->action;
         if (strncmp(info->decision->by, "rule ", 5) == 0)
                 entry.rule = history_rule_key(info->decision->by + 5);
-        return history_add(&m->history, &entry);
+        r = history_add(&m->past, &entry);
+        return r < 0 || !carried_out ? r : history_add(&m->history, &entry);
 }
 
 /* Its two seconds run from the last that was written, not from our return. */

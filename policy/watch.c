@@ -43,6 +43,7 @@ static void watch_machine_free(WatchMachine *m) {
         (void) prioq_set(&m->watch->deadlines, &m->deadline, USEC_INFINITY);
         watch_vfio_clear(m);
         history_deinit(&m->history);
+        history_deinit(&m->past);
         json_object_put(m->folded_data);
         free(m->folded_event);
         free(m->name);

@@ -102,7 +102,8 @@ struct WatchMachine {
         size_t n_vfio;
         List incidents; /* of Incident, open ones */
         size_t n_incidents;
-        History history;
+        History history; /* carried out: what limits and the loop guard count */
+        History past;    /* decided, carried out or not: what plugins are told */
 
         /* for the watch alone */
         Watch *watch;

@@ -391,11 +391,14 @@ static const ConfigKey config_rule_keys[] = {
           RULE(delay_us),
           .min = SECONDS(1),
           .max = HOURS(24),
-          .doc = "Wait so long before the action: the guest may help itself." },
+          .doc = "Wait so long before the action: the guest may help itself. With "
+                 "kind=crashloaded every action but none needs it: the guest's own dump must not "
+                 "be cut short." },
         { "cancel-on",
           &config_type_events,
           RULE(cancel_on),
-          .doc = "Events that end the delay without any action, such as RESET, GUEST_CRASHLOADED." },
+          .doc = "Events that end the delay without any action, such as RESET, GUEST_CRASHLOADED. "
+                 "RESET where nothing is named." },
         { "evidence",
           &config_type_words,
           RULE(evidence),

@@ -98,6 +98,24 @@ static int config_check_rule_pairs(ConfigBuild *build, ConfigSection *section) {
         return 0;
 }
 
+static int config_check_rule_delay(ConfigBuild *build, ConfigSection *section, Rule *rule) {
+        if (rule->kind_set && rule->kind == INCIDENT_KIND_CRASHLOADED && rule->action_set &&
+            rule->action != ACTION_NONE && rule->delay_us == 0)
+                return config_build_reject(build,
+                                           section,
+                                           "action",
+                                           "expected none, or delay= with it (kind=crashloaded: the "
+                                           "guest's own dump must not be cut short), found '%s'",
+                                           action_to_string(rule->action));
+        /* A guest that was reset has helped itself, or was helped. */
+        if (rule->delay_us > 0 && !rule->cancel_on[0]) {
+                rule->cancel_on[0] = strdup("RESET");
+                if (!rule->cancel_on[0])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 static int config_add_rule(Policy *policy, Rule *rule) {
         Rule *rules;
 
@@ -124,6 +142,8 @@ int config_build_rule(ConfigBuild *build, ConfigSection *section, const char *ar
                 r = config_check_rule_actions(build, section, &rule);
         if (r == 0)
                 r = config_check_rule_pairs(build, section);
+        if (r == 0)
+                r = config_check_rule_delay(build, section, &rule);
         section->rejected |= config_section_is_rejected(section);
         if (r < 0 || section->rejected)
                 return r;

@@ -343,7 +343,7 @@ bool plugins_consult(Plugins *plugins,
                 return false;
         r = consultation_new(&c, plugins, incident, so_far);
         if (r == 0)
-                r = consultation_set_history(c, &machine->history, now_boot_us);
+                r = consultation_set_history(c, &machine->past, now_boot_us);
         if (r == 0)
                 r = consultation_set_chain(c, chain);
         if (r < 0) {
