@@ -7,6 +7,9 @@
 #include "daemon/ctl/panic.h"
 #include "daemon/ctl/value.h"
 
+/* "18446744073709551615 times" */
+#define HEADLINE_TIMES_SIZE 32
+
 /* A word of the vocabulary and how a person says it. */
 typedef struct HeadlineWord {
         const char *word, *text;
@@ -64,11 +67,29 @@ static void headline_add_memory_failure(Text *text, json_object *incident) {
                 text_add(text, "Hardware memory failed");
 }
 
+/* What the record says of a crash, where that is more than the panic information does: the guest's own
+ * words. */
+static const char *headline_get_words(json_object *incident) {
+        json_object *info = value_get_object(incident, "info");
+        const char *headline = value_get_string(incident, "headline");
+        Decoded decoded;
+
+        if (headline && panic_decode_json(info, &decoded) && strcmp(headline, decoded.headline) == 0)
+                return NULL;
+        return headline;
+}
+
 void headline_add(Text *text, json_object *incident) {
         const char *kind = value_get_word(incident, "kind");
         const char *state = value_get_string(incident, "state");
+        const char *words = headline_get_words(incident);
         json_object *info = value_get_object(incident, "info");
         Decoded decoded;
+
+        if (words) {
+                text_add(text, words);
+                return;
+        }
 
         if (strcmp(kind, "memory-failure") == 0) {
                 headline_add_memory_failure(text, incident);
@@ -96,14 +117,44 @@ static void headline_add_raw(Text *text, json_object *info) {
         }
 }
 
-static void headline_add_panic(Text *text, json_object *info) {
+static void headline_add_panic(Text *text, json_object *incident, json_object *info) {
         Decoded decoded;
 
         if (panic_decode_json(info, &decoded)) {
+                if (headline_get_words(incident))
+                        text_printf(text, "    %s\n", decoded.headline);
                 panic_add_details(text, &decoded);
-                panic_add_signature(text, info);
         } else
                 headline_add_raw(text, info);
+}
+
+static const char *headline_say_times(uint64_t count, char buffer[static HEADLINE_TIMES_SIZE]) {
+        if (count == 1)
+                return "once";
+        (void) snprintf(buffer, HEADLINE_TIMES_SIZE, "%" PRIu64 " times", count);
+        return buffer;
+}
+
+void headline_add_signature(Text *text, json_object *incident, json_object *here, json_object *all) {
+        const char *kind = value_get_word(incident, "kind");
+        const char *signature = value_get_string(incident, "signature");
+        bool crash = strcmp(kind, "panic") == 0 || strcmp(kind, "crashloaded") == 0;
+        char times[2][HEADLINE_TIMES_SIZE];
+
+        if (!signature)
+                return;
+        if (value_get_uint(all, "count") < 2) {
+                text_printf(text, "    signature %s\n", signature);
+                return;
+        }
+        text_printf(text,
+                    "    the same%s: %s on %s, %s on this host since ",
+                    crash ? " crash" : "",
+                    headline_say_times(value_get_uint(here, "count"), times[0]),
+                    value_get_word(incident, "machine"),
+                    headline_say_times(value_get_uint(all, "count"), times[1]));
+        text_add_day(text, value_get_time(all, "first"));
+        text_printf(text, " (signature %s)\n", signature);
 }
 
 static void headline_add_flags(Text *text, json_object *flags) {
@@ -122,7 +173,7 @@ void headline_add_details(Text *text, json_object *incident) {
         const char *state = value_get_string(incident, "state");
 
         if (info)
-                headline_add_panic(text, info);
+                headline_add_panic(text, incident, info);
         else if (strcmp(kind, "panic") == 0)
                 text_add(text, "    it left no word why (pvpanic carries none)\n");
         if (flags)

@@ -12,5 +12,8 @@
 void headline_add(Text *text, json_object *incident);
 /* More lines, indented by four: registers, flags, circumstances. */
 void headline_add_details(Text *text, json_object *incident);
+/* Which crash it is. `here` and `all` are the CrashGroups of its signature, on its machine and on the
+ * host, or NULL. */
+void headline_add_signature(Text *text, json_object *incident, json_object *here, json_object *all);
 /* Panic information in one line, for what events carry. */
 void headline_add_info(Text *text, json_object *info);

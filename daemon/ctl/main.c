@@ -32,8 +32,9 @@ static const CtlVerb main_verbs[] = {
         { "incidents",
           "[list [FILTER...] | show N... | ack N...]",
           "what happened, what was decided and done",
-          "Filters of list: --machine GLOB, --kind KIND, --status STATUS, --since TIME (a span as\n"
-          "\"2h\", or a UTC date as \"2026-11-21\" or \"2026-11-21 03:12\"), --before N, --limit N.\n",
+          "Filters of list: --machine GLOB, --kind KIND, --status STATUS, --since TIME, --until TIME (a\n"
+          "span as \"2h\", or a UTC date as \"2026-11-21\" or \"2026-11-21 03:12\"), --signature WORD,\n"
+          "--stop-code N, --reason WORD, --before N, --limit N. --group counts equal crashes.\n",
           verb_incidents },
         { "explain",
           "INCIDENT | --machine NAME WHAT",

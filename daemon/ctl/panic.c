@@ -36,14 +36,3 @@ void panic_add_details(Text *text, const Decoded *decoded) {
         table_write(&table, text, 6);
         table_deinit(&table);
 }
-
-void panic_add_signature(Text *text, json_object *info) {
-        _cleanup_(guest_panic_information_freep)
-                GuestPanicInformation *parsed = panic_new_from_json(info);
-        char signature[DECODE_SIGNATURE_SIZE];
-
-        if (parsed)
-                text_printf(text,
-                            "    signature %s\n",
-                            decode_get_panic_signature(parsed, NULL, NULL, signature));
-}

@@ -14,5 +14,3 @@
 bool panic_decode_json(json_object *info, Decoded *ret);
 /* What stands below the headline: lines indented by four, the table of values by six. */
 void panic_add_details(Text *text, const Decoded *decoded);
-/* "    signature 9f-3" */
-void panic_add_signature(Text *text, json_object *info);

@@ -13,6 +13,8 @@
 #include "daemon/ctl/value.h"
 
 #define REPORT_WIDTH 80
+/* Named in a line of a table */
+#define REPORT_MACHINES 3
 
 static const char *report_say_outcome(const char *outcome) {
         static const struct {
@@ -165,7 +167,7 @@ static void report_add_end(Text *text, json_object *incident) {
         text_add(text, value_get_bool(incident, "acknowledged") ? "; acknowledged\n" : "\n");
 }
 
-void report_add_incident(Text *text, json_object *incident) {
+void report_add_incident(Text *text, json_object *incident, json_object *here, json_object *all) {
         json_object *decision = value_get_object(incident, "decision");
 
         report_add_title(text, incident);
@@ -173,6 +175,7 @@ void report_add_incident(Text *text, json_object *incident) {
         headline_add(text, incident);
         text_add(text, "\n");
         headline_add_details(text, incident);
+        headline_add_signature(text, incident, here, all);
         if (decision)
                 report_add_decision(text,
                                     decision,
@@ -213,6 +216,55 @@ void report_add_incidents(Text *text, json_object *incidents) {
                 else
                         table_add(&table, value_get_word(decision, "action"));
                 headline_add(&cell, incident);
+                table_take_text(&table, &cell);
+        }
+        table_write(&table, text, 0);
+        table_deinit(&table);
+}
+
+/* "web-7 3, web-8 2, 4 more" */
+static void report_add_most(Text *text, json_object *group) {
+        json_object *most = value_get_array(group, "most");
+        uint64_t machines = value_get_uint(group, "machines");
+        size_t n = value_get_length(most), shown = n < REPORT_MACHINES ? n : REPORT_MACHINES;
+
+        for (size_t i = 0; i < shown; i++) {
+                json_object *machine = value_get_item(most, i);
+
+                text_printf(text,
+                            "%s%s %" PRIu64,
+                            i > 0 ? ", " : "",
+                            value_get_word(machine, "machine"),
+                            value_get_uint(machine, "count"));
+        }
+        if (machines > shown)
+                text_printf(text, ", %" PRIu64 " more", machines - shown);
+}
+
+void report_add_groups(Text *text, json_object *groups) {
+        Table table = TABLE_INIT(7);
+
+        table_add(&table, "COUNT");
+        table_add(&table, "SIGNATURE");
+        table_add(&table, "FIRST (UTC)");
+        table_add(&table, "LAST (UTC)");
+        table_add(&table, "NEWEST");
+        table_add(&table, "MACHINES");
+        table_add(&table, "WHAT");
+        for (size_t i = 0; i < value_get_length(groups); i++) {
+                json_object *group = value_get_item(groups, i);
+                Text cell = TEXT_NULL;
+
+                table_printf(&table, "%" PRIu64, value_get_uint(group, "count"));
+                table_add(&table, value_get_word(group, "signature"));
+                text_add_day(&cell, value_get_time(group, "first"));
+                table_take_text(&table, &cell);
+                text_add_day(&cell, value_get_time(group, "last"));
+                table_take_text(&table, &cell);
+                table_printf(&table, "%" PRIu64, value_get_uint(group, "newest"));
+                report_add_most(&cell, group);
+                table_take_text(&table, &cell);
+                headline_add(&cell, group);
                 table_take_text(&table, &cell);
         }
         table_write(&table, text, 0);

@@ -33,20 +33,47 @@ int verb_query_incident(Ctl *ctl, const char *id, json_object **ret) {
         return r == CTL_EXIT_OK ? ctl_call(ctl, "query-incident", arguments, ret) : r;
 }
 
+/* How often the same has happened, as an array of one CrashGroup at most. A machine's name is no glob
+ * here, since names have none of its characters. */
+static int verb_query_same(Ctl *ctl, json_object *incident, const char *machine, json_object **ret) {
+        const char *signature = value_get_string(incident, "signature");
+        json_object *arguments;
+
+        if (!signature)
+                return CTL_EXIT_OK;
+        arguments = json_object_new_object();
+        if (ctl_add_string(arguments, "signature", signature) < 0 ||
+            ctl_add_string(arguments, "machine", machine) < 0) {
+                json_object_put(arguments);
+                return ctl_fail_memory();
+        }
+        return ctl_call(ctl, "query-crashes", arguments, ret);
+}
+
+static int verb_print_incident(Ctl *ctl, json_object *incident) {
+        json_object *here = NULL, *all = NULL;
+        Text text = TEXT_NULL;
+        int r = verb_query_same(ctl, incident, value_get_string(incident, "machine"), &here);
+
+        if (r == CTL_EXIT_OK)
+                r = verb_query_same(ctl, incident, NULL, &all);
+        if (r == CTL_EXIT_OK) {
+                report_add_incident(&text, incident, value_get_item(here, 0), value_get_item(all, 0));
+                text_add(&text, "\n");
+                r = ctl_print(&text);
+        }
+        json_object_put(here);
+        json_object_put(all);
+        return r;
+}
+
 static int verb_show_incident(Ctl *ctl, const char *id) {
         json_object *incident = NULL;
-        Text text = TEXT_NULL;
         int r = verb_query_incident(ctl, id, &incident);
 
         if (r != CTL_EXIT_OK)
                 return r;
-        if (ctl->json)
-                r = ctl_print_json(incident);
-        else {
-                report_add_incident(&text, incident);
-                text_add(&text, "\n");
-                r = ctl_print(&text);
-        }
+        r = ctl->json ? ctl_print_json(incident) : verb_print_incident(ctl, incident);
         json_object_put(incident);
         return r;
 }
@@ -79,65 +106,104 @@ static int verb_add_number(json_object *arguments, const char *key, const char *
         return ctl_add_uint(arguments, key, number);
 }
 
-static int verb_add_since(json_object *arguments, const char *text) {
-        uint64_t since;
+static int verb_add_time(json_object *arguments, const char *key, const char *text) {
+        uint64_t seconds;
         int r;
 
         if (!text)
                 return 0;
-        r = spec_parse_since(text, (uint64_t) time(NULL), &since);
-        return r < 0 ? r : ctl_add_uint(arguments, "since", since);
+        r = spec_parse_since(text, (uint64_t) time(NULL), &seconds);
+        return r < 0 ? r : ctl_add_uint(arguments, key, seconds);
+}
+
+/* What `list` was asked for; NULL: any. */
+typedef struct VerbFilter {
+        const char *machine, *kind, *status, *since, *until, *signature, *stop_code, *reason,
+                *before, *limit;
+        bool group;
+} VerbFilter;
+
+static int verb_add_filter(json_object *arguments, const VerbFilter *filter) {
+        int r = ctl_add_string(arguments, "machine", filter->machine);
+
+        if (r == 0)
+                r = ctl_add_string(arguments, "kind", filter->kind);
+        if (r == 0)
+                r = verb_add_time(arguments, "since", filter->since);
+        if (r == 0)
+                r = verb_add_time(arguments, "until", filter->until);
+        if (r == 0)
+                r = ctl_add_string(arguments, "signature", filter->signature);
+        if (r == 0)
+                r = verb_add_number(arguments, "limit", filter->limit);
+        if (r < 0 || filter->group)
+                return r;
+        r = ctl_add_string(arguments, "status", filter->status);
+        if (r == 0)
+                r = verb_add_number(arguments, "stop-code", filter->stop_code);
+        if (r == 0)
+                r = ctl_add_string(arguments, "reason", filter->reason);
+        if (r == 0)
+                r = verb_add_number(arguments, "before", filter->before);
+        return r;
+}
+
+static int verb_query_list(Ctl *ctl, const VerbFilter *filter, json_object **ret) {
+        json_object *arguments;
+        int r;
+
+        if (filter->group && (filter->status || filter->stop_code || filter->reason || filter->before))
+                return ctl_fail_usage(ctl,
+                                      "--group goes with --machine, --kind, --since, --until, "
+                                      "--signature and --limit");
+        arguments = json_object_new_object();
+        r = verb_add_filter(arguments, filter);
+        if (r == 0)
+                return ctl_call(ctl,
+                                filter->group ? "query-crashes" : "query-incidents",
+                                arguments,
+                                ret);
+        json_object_put(arguments);
+        return r == -EINVAL ? ctl_fail_usage(ctl,
+                                             "--since and --until take a span or a date, "
+                                             "--stop-code, --before and --limit a number")
+                            : ctl_fail_memory();
 }
 
 static int verb_list_incidents(Ctl *ctl, int argc, char **argv) {
-        const char *machine = NULL, *kind = NULL, *status = NULL, *since = NULL, *before = NULL,
-                   *limit = NULL;
-        const Option options[] = { { "machine", 0, &machine, NULL },
-                                   { "kind", 0, &kind, NULL },
-                                   { "status", 0, &status, NULL },
-                                   { "since", 0, &since, NULL },
-                                   { "before", 0, &before, NULL },
-                                   { "limit", 0, &limit, NULL },
+        VerbFilter filter = {};
+        const Option options[] = { { "machine", 0, &filter.machine, NULL },
+                                   { "kind", 0, &filter.kind, NULL },
+                                   { "status", 0, &filter.status, NULL },
+                                   { "since", 0, &filter.since, NULL },
+                                   { "until", 0, &filter.until, NULL },
+                                   { "signature", 0, &filter.signature, NULL },
+                                   { "stop-code", 0, &filter.stop_code, NULL },
+                                   { "reason", 0, &filter.reason, NULL },
+                                   { "before", 0, &filter.before, NULL },
+                                   { "limit", 0, &filter.limit, NULL },
+                                   { "group", 0, NULL, &filter.group },
                                    {} };
-        json_object *arguments, *incidents = NULL;
+        json_object *list = NULL;
         Text text = TEXT_NULL;
         int r = ctl_parse_options(ctl, options, &argc, argv, 0, 1);
 
-        if (r != CTL_EXIT_OK)
-                return r;
-        arguments = json_object_new_object();
-        r = ctl_add_string(arguments, "machine", machine);
-        if (r == 0)
-                r = ctl_add_string(arguments, "kind", kind);
-        if (r == 0)
-                r = ctl_add_string(arguments, "status", status);
-        if (r == 0)
-                r = verb_add_since(arguments, since);
-        if (r == 0)
-                r = verb_add_number(arguments, "before", before);
-        if (r == 0)
-                r = verb_add_number(arguments, "limit", limit);
-        if (r < 0) {
-                json_object_put(arguments);
-                return r == -EINVAL ? ctl_fail_usage(ctl,
-                                                     "--since takes a span or a date, --before "
-                                                     "and --limit a number")
-                                    : ctl_fail_memory();
-        }
-
-        r = ctl_call(ctl, "query-incidents", arguments, &incidents);
+        if (r == CTL_EXIT_OK)
+                r = verb_query_list(ctl, &filter, &list);
         if (r != CTL_EXIT_OK)
                 return r;
         if (ctl->json)
-                r = ctl_print_json(incidents);
+                r = ctl_print_json(list);
         else {
-                if (value_get_length(incidents) > 0)
-                        report_add_incidents(&text, incidents);
-                else
+                if (value_get_length(list) == 0)
                         text_add(&text, "no incidents\n");
+                else if (filter.group)
+                        report_add_groups(&text, list);
+                else
+                        report_add_incidents(&text, list);
                 r = ctl_print(&text);
         }
-        json_object_put(incidents);
+        json_object_put(list);
         return r;
 }
 

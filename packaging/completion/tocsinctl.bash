@@ -39,8 +39,10 @@ _tocsinctl() {
     --event) words=$events ;;
     --memory-failure) words='guest hypervisor' ;;
     --panic) words='plain hyper-v: s390:' ;;
-    --after | --since | --before | --limit | --s390) return ;;
-    incidents) words='list show ack --machine --kind --status --since --before --limit' ;;
+    --after | --since | --until | --before | --limit | --s390 | --signature | --stop-code) return ;;
+    --reason) words='disabled-wait extint-loop pgmint-loop opint-loop' ;;
+    incidents) words='list show ack --machine --kind --status --since --until --signature --stop-code --reason
+        --before --limit --group' ;;
     config) words='check show' ;;
     show | ack) [[ $verb == incidents ]] && words=$(_tocsinctl_incidents) ;;
     *)
@@ -55,7 +57,8 @@ _tocsinctl() {
         incidents)
             case " ${COMP_WORDS[*]} " in
             *' show '* | *' ack '*) words=$(_tocsinctl_incidents) ;;
-            *) words='--machine --kind --status --since --before --limit' ;;
+            *) words='--machine --kind --status --since --until --signature --stop-code --reason --before
+                --limit --group' ;;
             esac ;;
         explain)
             words="$(_tocsinctl_incidents) --machine --panic --s390 --memory-failure --watchdog --kind

@@ -53,6 +53,11 @@ complete -c tocsinctl -n '__fish_seen_subcommand_from show ack explain' -a '(__t
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents explain' -l kind -x -a "$kinds"
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l status -x -a 'open held acting closed'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l since -x -d 'A span or a UTC date'
+complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l until -x -d 'A span or a UTC date'
+complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l signature -x -d 'Equal crashes'
+complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l stop-code -x -d 'Of Windows'
+complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l reason -x -a 'disabled-wait extint-loop pgmint-loop opint-loop'
+complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l group -d 'Count equal crashes'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l before -x -d 'Only smaller numbers'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l limit -x -d 'At most so many'
 complete -c tocsinctl -n '__fish_seen_subcommand_from explain' -l panic -x -a 'plain hyper-v: s390:'

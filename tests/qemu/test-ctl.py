@@ -172,12 +172,33 @@ def machines_list_one_and_none(stage):
 
 
 @test
+def equal_crashes_are_counted(stage):
+    group = {'signature': '9f-3', 'kind': 'panic', 'headline': 'Windows stopped', 'count': 11, 'newest': 5,
+             'first': WHEN, 'last': WHEN, 'machines': 2, 'most': [{'machine': 'web-7', 'count': 11}]}
+    control = stage.enter(Control(stage.folder, {
+        'query-incident': INCIDENT | {'signature': '9f-3'},
+        'query-crashes': lambda arguments: [group | {'count': 3 if 'machine' in arguments else 11}]}))
+    text = run(control, 'incidents', '--group', '--machine', 'web-*', '--since', '2026-11-21')
+    assert re.search(r'^3 +9f-3 .* web-7 11, 1 more +Windows stopped$', text, re.M), text
+    assert control.calls[-1] == ('query-crashes', {'machine': 'web-*', 'since': 1795219200})
+    text = run(control, 'incidents', 'show', '5')
+    assert 'the same crash: 3 times on web-7, 11 times on this host since ' in text, text
+    assert control.calls[-2:] == [('query-crashes', {'signature': '9f-3', 'machine': 'web-7'}),
+                                  ('query-crashes', {'signature': '9f-3'})]
+    assert '--group goes with' in run(control, 'incidents', '--group', '--status', 'open', status=2)
+
+
+@test
 def incidents_are_filtered_shown_and_acknowledged(stage):
     control = stage.enter(Control(stage.folder))
     run(control, 'incidents', '--machine', 'web-*', '--kind=panic', '--status', 'closed', '--since', '2026-11-21',
         '--before', '9', '--limit', '5')
     assert control.calls[-1] == ('query-incidents', {'machine': 'web-*', 'kind': 'panic', 'status': 'closed',
                                                      'since': 1795219200, 'before': 9, 'limit': 5})
+    run(control, 'incidents', '--until', '2026-11-21', '--signature', '9f-3', '--stop-code', '0x9f')
+    assert control.calls[-1] == ('query-incidents', {'until': 1795219200, 'signature': '9f-3', 'stop-code': 0x9f})
+    run(control, 'incidents', '--reason', 'disabled-wait')
+    assert control.calls[-1] == ('query-incidents', {'reason': 'disabled-wait'})
     assert 'DRIVER_POWER_STATE_FAILURE (0x9f)' in run(control, 'incidents')
     text = run(control, 'incidents', 'show', '5')
     assert '0xffffffffffffffff' in text and 'web.conf:4' in text

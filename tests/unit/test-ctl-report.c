@@ -21,18 +21,25 @@ static json_object *parse(const char *text) {
         return value;
 }
 
-static void check_incident(const char *json, const char *wanted) {
-        json_object *incident = parse(json);
+static void check_same(const char *json, const char *here, const char *all, const char *wanted) {
+        json_object *incident = parse(json),
+                    *groups[] = { here ? parse(here) : NULL, all ? parse(all) : NULL };
         Text text = TEXT_NULL;
         _cleanup_free_ char *got = NULL;
 
-        report_add_incident(&text, incident);
+        report_add_incident(&text, incident, groups[0], groups[1]);
         json_object_put(incident);
+        json_object_put(groups[0]);
+        json_object_put(groups[1]);
         got = text_take(&text);
         CU_ASSERT_PTR_NOT_NULL_FATAL(got);
         CU_ASSERT_STRING_EQUAL(got, wanted);
         if (strcmp(got, wanted) != 0)
                 printf("%s\n", got);
+}
+
+static void check_incident(const char *json, const char *wanted) {
+        check_same(json, NULL, NULL, wanted);
 }
 
 static void test_report(void) {
@@ -47,7 +54,8 @@ static void test_report(void) {
                 "                        {'by': 'plugin escalate', 'text': 'agreed', 'took': 38}]},"
                 " 'steps': [{" WHEN ", 'what': 'STOP', 'text': 'QEMU paused the guest'},"
                 "           {" WHEN ", 'what': 'system_reset', 'text': 'system_reset', 'error': 'no'}],"
-                " 'evidence': [{'name': 'registers.txt', 'size': 2048, 'kind': 'registers'}], 'acknowledged': true}",
+                " 'evidence': [{'name': 'registers.txt', 'size': 2048, 'kind': 'registers'}], 'acknowledged': true,"
+                " 'headline': 'Windows stopped: DRIVER_POWER_STATE_FAILURE (0x9f)', 'signature': '9f-3'}",
                 "incident 1042   panic   web-7                        2026-11-21 03:12:07.412 UTC\n"
                 "  Windows stopped: DRIVER_POWER_STATE_FAILURE (0x9f)\n"
                 "    a driver is in an inconsistent or invalid power state\n"
@@ -56,8 +64,8 @@ static void test_report(void) {
                 "      2  0xffffa00002591060  physical device object of the stack\n"
                 "      3  0x0                 nt!TRIAGE_9F_POWER\n"
                 "      4  0x1                 the blocked IRP\n"
-                "    signature 9f-3\n"
                 "    run state: guest-panicked\n"
+                "    signature 9f-3\n"
                 "  Decided  reset, by rule known-power-bug; evidence asked for: registers, memory\n"
                 "    first of three\n"
                 "    action-set       pause  panic=pause  web.conf:4\n"
@@ -84,13 +92,58 @@ static void test_report_held(void) {
                 "    PSW 0x0002000180000000 0x000000000010fdee    wait, I/O, external and machine-check "
                 "interrupts off\n"
                 "        DAT off, key 0, CC 0, program mask 0x0\n"
-                "    signature s390-disabled-wait-at-dee\n"
                 "    repeated 3 times within its second\n"
                 "    it happened while tocsind was away\n"
                 "  Decided  none, by observe; enforce would have done reset\n"
                 "    it only looks\n"
                 "    waits until 2026-11-21 03:17:07.000 UTC\n"
                 "  Status  held\n");
+}
+
+/* The guest's kernel log says what its registers can't; and it is not the first time. */
+static void test_report_words(void) {
+        check_same("{'id': 7, 'machine': 'z', 'kind': 'panic', 'status': 'open', " WHEN "," OPENED
+                   ", 'info': {'type': 's390', 'core': 2, 'psw-mask': 562956395872256, 'psw-addr': 1113582,"
+                   " 'reason': 'disabled-wait'}, 'steps': [], 'signature': 'panic-oops',"
+                   " 'headline': 'Linux stopped: Kernel panic - not syncing: Oops'}",
+                   "{'count': 1, 'first': {'seconds': 1795230727, 'microseconds': 0}}",
+                   "{'count': 11, 'first': {'seconds': 1793577600, 'microseconds': 0}}",
+                   "incident 7   panic   z                               2026-11-21 03:12:07.412 UTC\n"
+                   "  Linux stopped: Kernel panic - not syncing: Oops\n"
+                   "    The guest stopped in a disabled wait at 0x10fdee\n"
+                   "    Linux stops like this, in panic() most often\n"
+                   "    CPU 2 (disabled-wait) at 0x10fdee, 64-bit, supervisor state\n"
+                   "    PSW 0x0002000180000000 0x000000000010fdee    wait, I/O, external and machine-check "
+                   "interrupts off\n"
+                   "        DAT off, key 0, CC 0, program mask 0x0\n"
+                   "    the same crash: once on z, 11 times on this host since 2026-11-02 (signature "
+                   "panic-oops)\n"
+                   "  Status  open\n");
+}
+
+static void test_groups(void) {
+        json_object *groups = parse(
+                "[{'signature': '9f-3', 'kind': 'panic', 'headline': 'Windows stopped', 'count': 7,"
+                " 'first': {'seconds': 1793577600, 'microseconds': 0},"
+                " 'last': {'seconds': 1795230727, 'microseconds': 0}, 'newest': 1042, 'machines': 6,"
+                " 'most': [{'machine': 'web-7', 'count': 2}, {'machine': 'a', 'count': 1},"
+                " {'machine': 'b', 'count': 1}, {'machine': 'c', 'count': 1}]},"
+                " {'signature': 'watchdog', 'kind': 'watchdog', 'count': 1, 'newest': 5, 'machines': 1,"
+                " 'most': [{'machine': 'db', 'count': 1}]}]");
+        _cleanup_free_ char *got = NULL;
+        Text text = TEXT_NULL;
+
+        report_add_groups(&text, groups);
+        json_object_put(groups);
+        got = text_take(&text);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(got);
+        CU_ASSERT_STRING_EQUAL(
+                got,
+                "COUNT  SIGNATURE  FIRST (UTC)  LAST (UTC)  NEWEST  MACHINES                   WHAT\n"
+                "7      9f-3       2026-11-02   2026-11-21  1042    web-7 2, a 1, b 1, 3 more  "
+                "Windows stopped\n"
+                "1      watchdog   1970-01-01   1970-01-01  5       db 1                       A "
+                "watchdog expired\n");
 }
 
 /* A record of a newer tocsind: what is not known is shown as it came, and nothing crashes. */
@@ -246,6 +299,8 @@ static void test_attach(void) {
 TEST_MAIN("ctl-report",
           { "a closed incident", test_report },
           { "a held one that was found", test_report_held },
+          { "the words of the guest, and not for the first time", test_report_words },
+          { "groups of equal crashes", test_groups },
           { "what a newer tocsind may say", test_report_unknown },
           { "memory failure", test_memory_failure },
           { "events as lines", test_events },
