@@ -19,6 +19,11 @@ static uint64_t daemon_next_incident(void *userdata) {
         return store_next_incident(daemon->store);
 }
 
+/* Its events are made here, out of reports, and so throttled here. */
+static bool daemon_makes_events(const WatchMachine *machine) {
+        return machine->backend == BACKEND_TYPE_VMM && !(machine->abilities & ABILITY_RELAYED);
+}
+
 static void daemon_announce(const WatchAnnouncement *a, void *userdata) {
         Daemon *daemon = userdata;
 
@@ -29,7 +34,7 @@ static void daemon_announce(const WatchAnnouncement *a, void *userdata) {
                                            .event = a->event,
                                            .data = a->data,
                                            .real_us = a->real_us,
-                                           .own = a->synthetic,
+                                           .own = a->synthetic || daemon_makes_events(a->machine),
                                            .synthetic = a->synthetic,
                                            .control_only = a->control_only,
                                    });
@@ -48,6 +53,7 @@ static void daemon_recorded(int r, void *userdata) {
 
         list_remove(&write->link);
         act_recorded(write->daemon->act, write->number, r);
+        vmm_recorded(write->daemon->vmm, write->number, r);
 }
 
 void daemon_forget_writes(Daemon *daemon) {
@@ -61,8 +67,10 @@ static void daemon_record(const IncidentInfo *incident, void *userdata) {
         DaemonWrite *write = malloc(sizeof(*write));
         int r = -ENOMEM;
 
-        if (incident->status == INCIDENT_STATUS_CLOSED)
+        if (incident->status == INCIDENT_STATUS_CLOSED) {
                 act_closed(daemon->act, incident->id);
+                vmm_closed(daemon->vmm, incident->machine, incident->id);
+        }
         daemon->writes++;
         if (write) {
                 *write = (DaemonWrite){ .daemon = daemon, .number = daemon->writes };
@@ -87,7 +95,8 @@ static void daemon_act(const WatchMachine *machine,
         Daemon *daemon = userdata;
         int r;
 
-        r = act_begin(daemon->act, machine, incident, from);
+        r = machine->backend == BACKEND_TYPE_VMM ? vmm_act(daemon->vmm, machine, incident, from)
+                                                 : act_begin(daemon->act, machine, incident, from);
         if (r < 0)
                 report(LOG_ERR,
                        machine->name,
@@ -150,8 +159,11 @@ static void daemon_ask(const WatchMachine *machine, WatchQuestion what, void *us
         BackendVerb verb = what == WATCH_ASK_STATUS ? BACKEND_QUERY_STATUS : BACKEND_CRASH_INFO;
         Daemon *daemon = userdata;
 
-        if (!question)
+        /* a VMM says of itself what there is to say */
+        if (!question || machine->backend == BACKEND_TYPE_VMM) {
+                free(question);
                 return;
+        }
         question->daemon = daemon;
         question->question = what;
         question->machine = strdup(machine->name);
@@ -282,6 +294,7 @@ const WatchOps daemon_watch_ops = {
         .announce = daemon_announce,
         .record = daemon_record,
         .act = daemon_act,
+        .answer = daemon_answer,
         .ask = daemon_ask,
         .plugin_kinds = daemon_plugin_kinds,
         .consult = daemon_consult,
@@ -292,22 +305,19 @@ const WatchOps daemon_watch_ops = {
 
 /* What actions and machines say */
 
-static uint64_t daemon_step(const char *machine,
-                            uint64_t incident,
-                            const char *what,
-                            const char *error,
-                            const char *text,
-                            void *userdata) {
+uint64_t daemon_step(const char *machine,
+                     uint64_t incident,
+                     const char *what,
+                     const char *error,
+                     const char *text,
+                     void *userdata) {
         Daemon *daemon = userdata;
 
         watch_stepped(daemon->watch, machine, incident, what, error, text, daemon_now(daemon));
         return daemon->writes;
 }
 
-static void daemon_acted(const char *machine,
-                         uint64_t incident,
-                         IncidentOutcome outcome,
-                         void *userdata) {
+void daemon_acted(const char *machine, uint64_t incident, IncidentOutcome outcome, void *userdata) {
         Daemon *daemon = userdata;
 
         watch_acted(daemon->watch, machine, incident, outcome, daemon_now(daemon));

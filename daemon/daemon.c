@@ -169,6 +169,7 @@ static int daemon_on_reload(sd_event_source *source,
         server = daemon_server_config(config);
         (void) qmp_server_configure(daemon->server, &server);
         (void) kernel_client_reload(daemon->kernel);
+        (void) vmm_configure(daemon->vmm, config->vmm_allow);
         machines = daemon_machines_config(config);
         machines.runtime_dir = old->runtime_dir;
         r = machines_configure(daemon->machines, &machines);
@@ -323,6 +324,8 @@ static int daemon_open_parts(Daemon *daemon, const char *boot_id) {
         if (r >= 0)
                 r = daemon_open_plugins(daemon);
         if (r >= 0)
+                r = daemon_open_vmm(daemon);
+        if (r >= 0)
                 r = daemon_open_kernel(daemon);
         if (r >= 0)
                 r = machines_new(&daemon->machines,
@@ -401,8 +404,10 @@ Daemon *daemon_free(Daemon *daemon) {
         kernel_client_free(daemon->kernel);
         if (daemon->watch)
                 watch_foreach(daemon->watch, daemon_free_endpoint, NULL);
+        vmm_close(daemon->vmm);
         qmp_endpoint_free(daemon->control);
         qmp_server_free(daemon->server);
+        vmm_free(daemon->vmm);
         store_close(daemon->store, DAEMON_STORE_WAIT_US);
         daemon_forget_writes(daemon);
         watch_free(daemon->watch);

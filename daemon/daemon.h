@@ -13,6 +13,7 @@
 #include "daemon/machine/machines.h"
 #include "daemon/plugin/plugins.h"
 #include "daemon/qmp/server.h"
+#include "daemon/source/vmm.h"
 #include "daemon/store/store.h"
 #include "policy/watch.h"
 
@@ -34,6 +35,7 @@ struct Daemon {
         Evidence *evidence;
         Act *act;
         Plugins *plugins;
+        Vmm *vmm;
         sd_event_source *deadline;
         uint64_t deadline_us;
         uint64_t writes;       /* records handed to the store so far */
@@ -62,6 +64,14 @@ extern const ActOps daemon_act_ops;
 extern const MachinesOps daemon_machines_ops;
 void daemon_forget_writes(Daemon *daemon); /* after store_close() */
 void daemon_observe(const Observation *observation, void *daemon);
+/* A step of an action, and its end: for ActOps, and whoever else has something carried out. */
+uint64_t daemon_step(const char *machine,
+                     uint64_t incident,
+                     const char *what,
+                     const char *error,
+                     const char *text,
+                     void *daemon);
+void daemon_acted(const char *machine, uint64_t incident, IncidentOutcome outcome, void *daemon);
 /* Answers of QEMU to what tocsin asks for itself. */
 #define DAEMON_ASK_US (10 * USEC_PER_SEC)
 
@@ -77,6 +87,10 @@ bool daemon_consult(const WatchMachine *machine,
 int daemon_open_plugins(Daemon *daemon);
 /* Before the policy that names them is set. */
 void daemon_configure_plugins(Daemon *daemon);
+
+/* daemon-vmm.c */
+int daemon_open_vmm(Daemon *daemon);
+void daemon_answer(const WatchMachine *machine, const IncidentInfo *incident, void *daemon);
 
 /* daemon-restore.c */
 void daemon_restore(Daemon *daemon);

@@ -219,6 +219,7 @@ static const struct {
         unsigned ability;
         Action next;
 } engine_clamps[] = {
+        { ACTION_EXIT_FAILURE, ABILITY_EXIT_FAILURE, ACTION_SHUTDOWN },
         { ACTION_RESET, ABILITY_RESET, ACTION_PAUSE },
         { ACTION_SHUTDOWN, ABILITY_QUIT, ACTION_PAUSE },
         { ACTION_POWEROFF, ABILITY_QUIT, ACTION_PAUSE },
@@ -259,7 +260,7 @@ static int engine_clamp(const EngineMachine *machine,
 
         if (!d->acts || d->action == backend)
                 return 0;
-        if (engine_is_late(incident, d->action, backend, &next)) {
+        if (!machine->asks && engine_is_late(incident, d->action, backend, &next)) {
                 r = decision_info_say(d->info,
                                       "clamp",
                                       (int) next,
@@ -311,7 +312,7 @@ static int engine_settle(const GuestSettings *settings,
                 why = "held for maintenance: nothing is decided";
         else if (settings->mode == MACHINE_MODE_OBSERVE)
                 why = "mode = observe: the backend acts";
-        else if (d->acts && d->action != backend && engine_is_final(backend))
+        else if (!machine->asks && d->acts && d->action != backend && engine_is_final(backend))
                 why = "the backend had acted before anything could be decided";
 
         if (why && d->acts) {

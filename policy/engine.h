@@ -17,6 +17,7 @@ typedef struct EngineMachine {
         const History *history;
         unsigned abilities;    /* of Ability */
         bool held;             /* maintenance: nothing is decided */
+        bool asks;             /* it waits for the answer: the backend's action is still to come */
         unsigned plugin_kinds; /* 1 << IncidentKind: a plugin of its chain has a say */
 } EngineMachine;
 

@@ -79,6 +79,10 @@ Incident *incident_new_from_info(IncidentInfo *take_info) {
         incident->is_told = take_info->event;
         if (take_info->data && take_info->event)
                 (void) incident_read_action(take_info->event, take_info->data, &incident->backend);
+        if (take_info->report) {
+                incident->backend = take_info->report->action;
+                incident->asks = take_info->report->asked && !incident_has_step(incident, "answer");
+        }
         return incident;
 }
 
@@ -229,6 +233,7 @@ bool incident_kind_of_event(const char *event, IncidentKind *ret) {
                 { "GUEST_PANICKED", INCIDENT_KIND_PANIC },
                 { "GUEST_CRASHLOADED", INCIDENT_KIND_CRASHLOADED },
                 { "MEMORY_FAILURE", INCIDENT_KIND_MEMORY_FAILURE },
+                { "NOTIFY_VMEXIT", INCIDENT_KIND_NOTIFY_VMEXIT },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
@@ -257,6 +262,98 @@ bool incident_read_action(const char *event, json_object *data, Action *ret) {
                 return false;
         *ret = action;
         return true;
+}
+
+int incident_set_report(Incident *incident, const Observation *o) {
+        IncidentInfo *info = incident->info;
+        IncidentReport *report = calloc(1, sizeof(*report));
+
+        incident->backend = o->action;
+        incident->asks = o->asks;
+        if (!report)
+                return -ENOMEM;
+        info->report = report;
+        report->client = strdup(o->client);
+        report->number = o->number;
+        report->action = o->action;
+        report->asked = o->asks;
+        if (o->message)
+                info->message = strdup(o->message);
+        return report->client && (info->message || !o->message) ? 0 : -ENOMEM;
+}
+
+/* GuestPanicAction has three words; a reset begins with the guest standing still. */
+static const char *incident_get_panic_word(Action action) {
+        if (action == ACTION_NONE || action == ACTION_RUN)
+                return "run";
+        if (action == ACTION_SHUTDOWN || action == ACTION_POWEROFF || action == ACTION_FATAL ||
+            action == ACTION_EXIT_FAILURE)
+                return "poweroff";
+        return "pause";
+}
+
+/* MemoryFailureAction says what the guest is told of it. */
+static const char *incident_get_memory_word(Action action) {
+        if (action == ACTION_SHUTDOWN || action == ACTION_POWEROFF || action == ACTION_EXIT_FAILURE)
+                return "fatal";
+        if (action == ACTION_INJECT || action == ACTION_FATAL || action == ACTION_RESET)
+                return action_to_string(action);
+        return "ignore";
+}
+
+static const char *incident_get_vmexit_word(Action action) {
+        if (action == ACTION_INTERNAL_ERROR || action == ACTION_DISABLE)
+                return action_to_string(action);
+        return "run";
+}
+
+const char *incident_get_action_word(IncidentKind kind, Action action) {
+        WatchdogAction watchdog;
+
+        switch (kind) {
+        case INCIDENT_KIND_WATCHDOG:
+                /* the two go by the same names */
+                if (watchdog_action_from_string(action_to_string(action), &watchdog) < 0)
+                        return "none";
+                return action_to_string(action);
+        case INCIDENT_KIND_PANIC:
+                return incident_get_panic_word(action);
+        case INCIDENT_KIND_CRASHLOADED:
+                return "run";
+        case INCIDENT_KIND_MEMORY_FAILURE:
+                return incident_get_memory_word(action);
+        case INCIDENT_KIND_NOTIFY_VMEXIT:
+                return incident_get_vmexit_word(action);
+        case INCIDENT_KIND_CORRECTED:
+        case INCIDENT_KIND_STOPPED:
+        case INCIDENT_KIND_UNRESPONSIVE:
+        case _INCIDENT_KIND_MAX:
+                break;
+        }
+        return NULL;
+}
+
+int incident_make_data(const IncidentInfo *info, Action action, json_object **ret) {
+        const char *word = incident_get_action_word(info->kind, action);
+        json_object *data = json_object_new_object();
+
+        if (!data)
+                return -ENOMEM;
+        /* the action first, as QEMU has it */
+        if (word && json_object_object_add(data, "action", json_object_new_string(word)) < 0)
+                goto fail;
+        if (json_object_is_type(info->data, json_type_object)) {
+                json_object_object_foreach(info->data, key, value) {
+                        if (strcmp(key, "action") != 0 &&
+                            json_object_object_add(data, key, json_object_get(value)) < 0)
+                                goto fail;
+                }
+        }
+        *ret = data;
+        return 0;
+fail:
+        json_object_put(data);
+        return -ENOMEM;
 }
 
 int incident_set_info(Incident *incident, json_object *json) {

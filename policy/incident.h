@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "policy/engine.h"
+#include "policy/observation.h"
 #include "policy/util/list.h"
 
 /* Steps kept of one incident; the last one then says how many were left out. */
@@ -30,6 +31,7 @@ struct Incident {
         bool awaits_info; /* the panic information was asked for */
         bool announced;
         bool is_told; /* its event has come (a state may open it before that) */
+        bool asks;    /* a VMM waits to be told what to do */
         uint32_t rule;
         uint64_t due_us;    /* boot_us: a held decision is carried out; USEC_INFINITY: not held */
         uint64_t settle_us; /* boot_us: closed when nothing more came; USEC_INFINITY: not by time */
@@ -76,6 +78,12 @@ int incident_set_info(Incident *incident, json_object *info);
 
 /* What the backend did by itself, as the data of its event says; false when it says nothing known. */
 bool incident_read_action(const char *event, json_object *data, Action *ret);
+/* What a VMM says with its report. 0 or -ENOMEM. */
+int incident_set_report(Incident *incident, const Observation *o);
+/* The word of that kind's event for an action; NULL: the event has none. */
+const char *incident_get_action_word(IncidentKind kind, Action action);
+/* The event's data with this action in it. 0 or -ENOMEM. */
+int incident_make_data(const IncidentInfo *info, Action action, json_object **ret);
 /* The kind an event opens; false when it opens none. */
 bool incident_kind_of_event(const char *event, IncidentKind *ret);
 

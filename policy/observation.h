@@ -38,6 +38,7 @@ typedef enum Ability {
         ABILITY_DUMP = 1 << 10,       /* dump-guest-memory */
         ABILITY_CRASH_INFO = 1 << 11, /* qom-get of crash-information */
         ABILITY_KILL = 1 << 12,       /* its process can be ended without asking it */
+        ABILITY_RELAYED = 1 << 13,    /* a VMM whose events were made, and throttled, elsewhere */
 } Ability;
 
 typedef struct Observation {
@@ -63,6 +64,14 @@ typedef struct Observation {
         /* GONE: the signal that ended it when known, else 0. SILENT: for how long. */
         int signal;
         uint64_t seconds;
+
+        /* EVENT of a VMM that reports: who, which report, what it does when nobody decides, and whether
+         * it waits to be told. client NULL: the event speaks for itself. */
+        const char *client;
+        uint64_t number;
+        Action action;
+        bool asks;
+        const char *message; /* of the guest; NULL: none */
 
         /* for people */
         const char *text;

@@ -12,16 +12,20 @@
 
 /* The event as our clients see it: where tocsin acts at once, a WATCHDOG's action is the one in force
  * (GuestPanicAction and MemoryFailureAction tell what happened, so they stand as they came). One that
- * is still to come, held back by QEMU, is not announced before it comes. */
+ * is still to come, held back by QEMU, is not announced before it comes. What a VMM asks about has not
+ * happened yet: its event says what is answered, whatever its kind. */
 static void watch_announce_fault(WatchMachine *m, Incident *incident) {
         const IncidentInfo *info = incident->info;
         bool found = info->has_found && info->found;
+        bool held = incident->due_us != USEC_INFINITY;
         json_object *own = NULL;
 
         if (!info->event || info->kind == INCIDENT_KIND_STOPPED || (!incident->is_told && !found))
                 return;
-        if (info->kind == INCIDENT_KIND_WATCHDOG && incident->acts &&
-            incident->due_us == USEC_INFINITY)
+        if (incident->asks && info->decision)
+                watch_lost(m->watch,
+                           incident_make_data(info, held ? ACTION_NONE : info->decision->action, &own));
+        else if (info->kind == INCIDENT_KIND_WATCHDOG && incident->acts && !held)
                 own = watch_action_data(m, info->decision->action);
         watch_announce_event(m,
                              info->event,
@@ -54,6 +58,7 @@ static bool watch_begin_decision(WatchMachine *m, Incident *incident, Moment now
         Watch *watch = m->watch;
         int r;
 
+        em.asks = incident->asks;
         decision_deinit(&incident->draft);
         r = engine_begin(watch->policy, &em, incident->info, incident->backend, now, &incident->draft);
         watch_lost(watch, r);
@@ -71,6 +76,7 @@ static int watch_finish_decision(WatchMachine *m, Incident *incident, Moment now
 
         if (!draft->info)
                 return -ENOMEM;
+        em.asks = incident->asks;
         r = engine_finish(m->watch->policy, &em, incident->info, incident->backend, now, draft);
         if (r < 0)
                 return r;
@@ -108,16 +114,19 @@ static void watch_conclude(WatchMachine *m, Incident *incident, Moment now) {
         watch_record(m, incident);
         watch_announce_incident(m, incident, now);
 
-        if (incident->unadopted)
+        if (incident->unadopted) {
                 watch_close(m, incident, INCIDENT_OUTCOME_FOUND, now);
-        else if (info->status == INCIDENT_STATUS_HELD)
-                return;
-        else if (!incident->acts)
+        } else if (info->status == INCIDENT_STATUS_HELD) {
+                incident->stopped &= !incident->asks; /* it is told to go on */
+                watch_answer(m, incident, now);
+        } else if (!incident->acts) {
+                watch_answer(m, incident, now);
                 watch_leave(m, incident, now);
-        else if (incident->awaits_stop)
+        } else if (incident->awaits_stop) {
                 incident->settle_us = now.boot_us + WATCH_STOP_US;
-        else
+        } else {
                 watch_start(m, incident, ACT_FROM_START, now);
+        }
 }
 
 void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
@@ -125,7 +134,7 @@ void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
         incident->settle_us = USEC_INFINITY;
         watch_lost(m->watch, incident_set_headline(incident->info, NULL));
         /* Only a WATCHDOG tells what will be done; what happened is told at once. */
-        if (incident->info->kind != INCIDENT_KIND_WATCHDOG)
+        if (incident->info->kind != INCIDENT_KIND_WATCHDOG && !incident->asks)
                 watch_announce_fault(m, incident);
         if (incident->unadopted) {
                 watch_lost(m->watch, watch_decide_found(incident));

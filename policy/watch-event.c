@@ -211,7 +211,7 @@ static bool watch_join_memory_failure(WatchMachine *m, const Observation *o) {
         json_object *flags = NULL;
         Action action;
 
-        if (strcmp(o->event, "MEMORY_FAILURE") != 0 ||
+        if (o->client || strcmp(o->event, "MEMORY_FAILURE") != 0 ||
             !incident_read_action(o->event, o->data, &action) || action != ACTION_INJECT ||
             !json_object_object_get_ex(o->data, "flags", &flags) ||
             watch_flag(flags, "action-required") || watch_flag(flags, "recursive"))
@@ -235,7 +235,7 @@ static bool watch_join_memory_failure(WatchMachine *m, const Observation *o) {
 static bool watch_join_panic(WatchMachine *m, const Observation *o, Action backend) {
         Incident *incident = watch_find_stopping(m);
 
-        if (!incident || incident->info->kind != INCIDENT_KIND_PANIC ||
+        if (o->client || !incident || incident->info->kind != INCIDENT_KIND_PANIC ||
             backend != ACTION_SHUTDOWN || strcmp(o->event, "GUEST_PANICKED") != 0 || incident->acts)
                 return false;
         incident->awaits_stop = false;
@@ -256,7 +256,9 @@ static void watch_on_fault(WatchMachine *m, const Observation *o, Moment now) {
         if (!incident_kind_of_event(o->event, &kind))
                 return;
         (void) incident_read_action(o->event, o->data, &backend);
-        if ((kind == INCIDENT_KIND_WATCHDOG && watch_complete_late(m, o, now)) ||
+        if (o->client)
+                backend = o->action;
+        if ((kind == INCIDENT_KIND_WATCHDOG && !o->client && watch_complete_late(m, o, now)) ||
             watch_join_memory_failure(m, o) || watch_join_panic(m, o, backend) ||
             watch_fold(m, o, now))
                 return;
@@ -269,15 +271,24 @@ static void watch_on_fault(WatchMachine *m, const Observation *o, Moment now) {
         }
         incident->backend = backend;
         /* In prelaunch nothing runs, so nothing stops. */
-        incident->awaits_stop = backend == ACTION_PAUSE && (m->running || !m->state_known);
+        incident->awaits_stop = backend == ACTION_PAUSE && !o->client &&
+                                (m->running || !m->state_known);
         watch_lost(m->watch, incident_set_event(incident, o->event, o->data));
+        if (o->client) {
+                watch_lost(m->watch, incident_set_report(incident, o));
+                /* the CPU that reports waits, or has been stopped */
+                incident->stopped = o->asks || backend == ACTION_PAUSE;
+        }
         watch_lost(m->watch,
                    incident_add_step(incident,
                                      o->time_us,
                                      o->event,
                                      NULL,
-                                     "the backend: %s",
+                                     o->asks ? "the backend asks; by itself: %s" : "the backend: %s",
                                      action_to_string(backend)));
+        if (o->text)
+                watch_lost(m->watch,
+                           incident_add_step(incident, o->time_us, "note", NULL, "%s", o->text));
         watch_decide(m, incident, now);
 }
 
@@ -361,6 +372,7 @@ static const struct {
         { "GUEST_PANICKED", watch_on_fault },
         { "GUEST_CRASHLOADED", watch_on_fault },
         { "MEMORY_FAILURE", watch_on_fault },
+        { "NOTIFY_VMEXIT", watch_on_fault },
         { "GUEST_PVSHUTDOWN", watch_relay },
         { "VFIO_MIGRATION", watch_on_vfio },
         { "DEVICE_DELETED", watch_on_unplug },

@@ -172,6 +172,53 @@ void watch_leave(WatchMachine *m, Incident *incident, Moment now) {
         watch_tell(m, now, false); /* the loop guard may be exhausted by now */
 }
 
+static void watch_note_answer(WatchMachine *m, Incident *incident, Moment now) {
+        const IncidentInfo *info = incident->info;
+        const char *text = "told what is decided";
+
+        incident->asks = false;
+        if (info->status == INCIDENT_STATUS_HELD)
+                text = "told to go on: the decision waits";
+        else if (info->status == INCIDENT_STATUS_CLOSED)
+                text = "told that it is over";
+        watch_lost(m->watch, incident_add_step(incident, now.real_us, "answer", NULL, "%s", text));
+        watch_record(m, incident);
+}
+
+void watch_answer(WatchMachine *m, Incident *incident, Moment now) {
+        if (!incident->asks)
+                return;
+        watch_note_answer(m, incident, now);
+        if (m->watch->ops.answer)
+                m->watch->ops.answer(m, incident->info, m->watch->userdata);
+}
+
+void watch_answered(Watch *watch, const char *machine, uint64_t id, Moment now) {
+        WatchMachine *m = watch_find(watch, machine);
+        Incident *incident = m ? watch_find_incident(m, id) : NULL;
+
+        if (incident && incident->asks)
+                watch_note_answer(m, incident, now);
+}
+
+const IncidentInfo *watch_find_report(const Watch *watch,
+                                      const char *machine,
+                                      const char *client,
+                                      uint64_t number) {
+        WatchMachine *m = watch_find(watch, machine);
+
+        if (!m)
+                return NULL;
+        list_foreach(i, &m->incidents) {
+                const IncidentInfo *info = list_entry(i, const Incident, link)->info;
+
+                if (info->report && info->report->number == number &&
+                    strcmp(info->report->client, client) == 0)
+                        return info;
+        }
+        return NULL;
+}
+
 void watch_hold_back(WatchMachine *m, Incident *incident, uint64_t delay_us, Moment now) {
         IncidentInfo *info = incident->info;
 
@@ -264,6 +311,7 @@ void watch_start(WatchMachine *m, Incident *incident, ActPoint from, Moment now)
                                              duration_format(m->watch->policy->cap_time_us, span)));
                 watch_record(m, incident);
                 watch_announce_incident(m, incident, now);
+                watch_answer(m, incident, now);
                 return;
         }
 
@@ -284,7 +332,10 @@ void watch_close(WatchMachine *m, Incident *incident, IncidentOutcome outcome, M
         timestamp_free(info->closed);
         info->closed = timestamp_new(now.real_us);
         watch_lost(m->watch, info->closed ? 0 : -ENOMEM);
-        watch_record(m, incident);
+        if (incident->asks)
+                watch_answer(m, incident, now); /* which keeps the record, too */
+        else
+                watch_record(m, incident);
         watch_announce_incident(m, incident, now);
         if (m->folding == incident)
                 m->folding = NULL;
@@ -424,7 +475,7 @@ void watch_acted(Watch *watch, const char *machine, uint64_t id, IncidentOutcome
                              "incident %llu: %s could not be carried out",
                              (unsigned long long) id,
                              action_to_string(incident->info->decision->action));
-        if (incident->stopped) {
+        if (incident->stopped || (incident->info->report && m->state_known && !m->running)) {
                 m->stop_incident = id;
                 watch->ops.changed(m, WATCH_CHANGE_KEPT, watch->userdata);
         }

@@ -75,6 +75,8 @@ void watch_remember(WatchMachine *m,
 void watch_announce_incident(WatchMachine *m, const Incident *incident, Moment now);
 /* The decision is to do nothing: the record stays open for what follows by itself. */
 void watch_leave(WatchMachine *m, Incident *incident, Moment now);
+/* A VMM that waits for this incident's decision is told it, once. */
+void watch_answer(WatchMachine *m, Incident *incident, Moment now);
 /* The decision waits: for its delay, or for its turn. */
 void watch_hold_back(WatchMachine *m, Incident *incident, uint64_t delay_us, Moment now);
 json_object *watch_action_data(WatchMachine *m, Action action); /* {"action": ...}, or NULL */

@@ -166,6 +166,28 @@ static void watch_take_up(WatchMachine *m, Incident *incident, Moment now) {
         }
 }
 
+/*
+ * What a VMM asked about: it asks again where it was not answered, and says what it has done where it
+ * was. So nothing is to be guessed from its state, and nothing is sent twice.
+ */
+static bool watch_resume_report(WatchMachine *m, Incident *incident, Moment now) {
+        const IncidentInfo *info = incident->info;
+
+        if (!info->report || !info->report->asked)
+                return false;
+        if (info->status == INCIDENT_STATUS_ACTING && info->decision &&
+            (incident->asks || incident_has_step(incident, "intent"))) {
+                incident->acts = true;
+                m->watch->ops.act(m, info, ACT_FROM_TOLD, m->watch->userdata);
+                return true;
+        }
+        if (incident->asks && !info->decision && !incident->awaits_plugins) {
+                watch_decide(m, incident, now);
+                return true;
+        }
+        return incident->asks;
+}
+
 /* An incident that was open when the connection, or tocsin itself, went away. */
 static void watch_resume_incident(WatchMachine *m, Incident *incident, Moment now) {
         IncidentKind kind;
@@ -177,6 +199,8 @@ static void watch_resume_incident(WatchMachine *m, Incident *incident, Moment no
         /* One that is done waits for what may follow it; a stop now is another one's. */
         incident->stopped = !incident->info->has_outcome &&
                             run_state_get_incident(m->state, &kind) && kind == incident->info->kind;
+        if (watch_resume_report(m, incident, now))
+                return;
         if (incident->info->status == INCIDENT_STATUS_ACTING) {
                 watch_take_up(m, incident, now);
                 return;
@@ -204,7 +228,12 @@ static bool watch_is_explained(WatchMachine *m, IncidentKind kind) {
         list_foreach(i, &m->incidents) {
                 const Incident *incident = list_entry(i, const Incident, link);
 
-                if (incident->info->kind == kind && (incident->stopped || incident->awaits_stop))
+                if (incident->info->kind != kind)
+                        continue;
+                if (incident->stopped || incident->awaits_stop)
+                        return true;
+                /* a VMM that carries out a pause enters the state of the incident */
+                if (incident->info->report && incident->info->status == INCIDENT_STATUS_ACTING)
                         return true;
         }
         return false;

@@ -123,6 +123,8 @@ void watch_announce_event(WatchMachine *m,
                 .data = data,
                 .real_us = real_us,
                 .synthetic = synthetic,
+                /* a word of ours, which QEMU has none for */
+                .control_only = strcmp(event, "NOTIFY_VMEXIT") == 0,
         };
 
         m->watch->ops.announce(&announcement, m->watch->userdata);
@@ -587,7 +589,8 @@ void watch_release(Watch *watch, Moment now) {
                 ActionSet released;
 
                 engine_get_released(watch->policy, &em, now, &released);
-                if (!m->attached || watch_told_equal(&released, &m->told))
+                if (!m->attached || m->backend != BACKEND_TYPE_QMP ||
+                    watch_told_equal(&released, &m->told))
                         continue;
                 m->told = released;
                 watch_send_told(m);

@@ -46,6 +46,7 @@ typedef enum WatchLevel {
 typedef enum ActPoint {
         ACT_FROM_START,
         ACT_FROM_CONT, /* the reset has happened: the guest waits in prelaunch */
+        ACT_FROM_TOLD, /* a VMM was told, or will ask again: its word is waited for */
 } ActPoint;
 
 typedef struct WatchOps {
@@ -59,6 +60,9 @@ typedef struct WatchOps {
                     const IncidentInfo *incident,
                     ActPoint from,
                     void *userdata);
+        /* A VMM waits for this incident's decision, and nothing is to be carried out now: what it does by
+         * itself stands, or the decision is held. NULL: no VMM is served. */
+        void (*answer)(const WatchMachine *machine, const IncidentInfo *incident, void *userdata);
         void (*ask)(const WatchMachine *machine, WatchQuestion question, void *userdata);
         /* Plugins, both NULL where there are none. Which kinds (1 << IncidentKind) a plugin of the
          * machine's chain has a say in; and: ask the chain. False: nobody is asked; else what each says
@@ -153,6 +157,13 @@ void watch_stepped(Watch *watch,
 void watch_kept(Watch *watch, const char *machine, uint64_t incident, const EvidenceFile *file);
 void watch_dropped(Watch *watch, const char *machine, uint64_t incident, const char *name);
 bool watch_is_open(const Watch *watch, const char *machine, uint64_t incident);
+/* The open incident that this report of a VMM opened, or NULL. */
+const IncidentInfo *watch_find_report(const Watch *watch,
+                                      const char *machine,
+                                      const char *client,
+                                      uint64_t number);
+/* The VMM has been told what was decided. */
+void watch_answered(Watch *watch, const char *machine, uint64_t incident, Moment now);
 void watch_acted(Watch *watch,
                  const char *machine,
                  uint64_t incident,

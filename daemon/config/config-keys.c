@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All keys in one file: what can be configured is to be seen at one place. */
 #include "daemon/config/config-keys.h"
 
 #include <errno.h>
@@ -6,6 +7,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "daemon/source/vmm.h"
 #include "policy/qapi/qmp-session.h"
 #include "policy/util/glob.h"
 #include "policy/util/name.h"
@@ -262,6 +264,37 @@ static const ConfigKey config_attach_keys[] = {
           DAEMON(attach_users),
           .initial = "root libvirt-qemu",
           .doc = "Users, by name or number, whose QEMUs may call attach.sock." },
+};
+
+static int config_parse_allow(const ConfigKey *key, const char *text, void *base) {
+        _cleanup_(config_words_freep) char **words = NULL;
+        int r;
+
+        r = config_words_split(text, &words);
+        for (size_t i = 0; r == 0 && words[i]; i++)
+                if (!vmm_allow_is_valid(words[i]))
+                        return -EINVAL;
+        return r == 0 ? config_type_list.parse(key, text, base) : r;
+}
+
+static int config_expect_allow(const ConfigKey *key, Buffer *text) {
+        return buffer_append_string(text, "a list of USER:GLOB, the user by name or number");
+}
+
+static const ConfigType config_type_allow = {
+        .shown = "USER:GLOB,...",
+        .parse = config_parse_allow,
+        .expect = config_expect_allow,
+        .empty_allowed = true,
+};
+
+static const ConfigKey config_vmm_keys[] = {
+        { "allow",
+          &config_type_allow,
+          DAEMON(vmm_allow),
+          .initial = "root:*",
+          .doc = "Who may report over vmm.sock, and for which machines: users by name or number, each "
+                 "with a pattern of machine names, such as 107:db-*. Nobody else is let in." },
 };
 
 #define SET_KEY(key_name, key_id, key_doc)                                                          \
@@ -568,6 +601,7 @@ const ConfigSectionKeys config_sections[_CONFIG_SECTION_MAX] = {
                                     NULL,
                                     "Guests that call attach.sock.",
                                     KEYS(config_attach_keys) },
+        [CONFIG_SECTION_VMM] = { "vmm", NULL, "VMMs that report over vmm.sock.", KEYS(config_vmm_keys) },
         [CONFIG_SECTION_GUEST] = { "guest",
                                    "GLOB",
                                    "Guests whose name matches GLOB, or the one of this name. A "

@@ -26,6 +26,7 @@ Config *config_free(Config *config) {
         config_words_free(config->path_words);
         config_words_free(config->globs);
         config_words_free(config->attach_users);
+        config_words_free(config->vmm_allow);
         plugin_configs_free(config->plugins, config->n_plugins);
         policy_free(config->policy);
         free(config);

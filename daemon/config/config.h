@@ -32,6 +32,8 @@ typedef struct Config {
         size_t n_paths;
         char **path_words; /* owns what `paths` points at; NULL-terminated */
         char **globs, **attach_users;
+        /* [vmm] */
+        char **vmm_allow;
         /* [plugin NAME] */
         PluginConfig *plugins;
         size_t n_plugins;

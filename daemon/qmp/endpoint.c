@@ -98,6 +98,15 @@ static void endpoint_welcome(QmpEndpoint *endpoint, int fd) {
                 endpoint_turn_away(fd, "Who connects can't be told: %s", strerror(-r));
                 return;
         }
+        if (endpoint->ops && endpoint->ops->admits)
+                access = endpoint->ops->admits(uid, endpoint->userdata) ? ACCESS_COMMAND
+                                                                        : ACCESS_NONE;
+        if (access == ACCESS_NONE && endpoint->profile == QAPI_PROFILE_VMM) {
+                endpoint_turn_away(fd,
+                                   "Permission denied: uid %u may report for no machine, see [vmm] allow=",
+                                   (unsigned) uid);
+                return;
+        }
         if (access == ACCESS_NONE) {
                 endpoint_turn_away(fd,
                                    "Permission denied: uid %u is in neither of the groups '%s' and '%s'",
@@ -229,6 +238,11 @@ QmpEndpoint *qmp_endpoint_free(QmpEndpoint *endpoint) {
         free(endpoint->machine);
         free(endpoint);
         return NULL;
+}
+
+void qmp_endpoint_set_ops(QmpEndpoint *endpoint, const QmpEndpointOps *ops, void *userdata) {
+        endpoint->ops = ops;
+        endpoint->userdata = userdata;
 }
 
 void qmp_endpoint_send(QmpEndpoint *endpoint, uint64_t seq, const char *text, size_t n) {

@@ -91,6 +91,16 @@ static void handlers_set_action(QmpCall *call, const ActionSet *keys, json_objec
         HandlersSet *set;
         int r = -ENOMEM;
 
+        if (m && m->attached && m->backend == BACKEND_TYPE_VMM) {
+                /* nobody but us keeps it: a VMM asks each time */
+                watch_override(daemon->watch,
+                               watch_find(daemon->watch, m->name),
+                               keys,
+                               daemon_now(daemon));
+                daemon_arm(daemon);
+                qmp_call_return(call, NULL);
+                return;
+        }
         if (!m || !m->attached || m->backend != BACKEND_TYPE_QMP) {
                 handlers_machine_fail(call,
                                       m && m->backend == BACKEND_TYPE_HOST

@@ -56,6 +56,8 @@ struct QmpPeer {
         List link;  /* in endpoint->clients */
         List ready; /* in server->ready */
 
+        void *owner; /* see qmp_peer_set_owner() */
+
         uint64_t lost_first, lost_last; /* dropped and not yet told; 0: none */
         const char *lost_reason;
 
@@ -276,6 +278,8 @@ int qmp_peer_new(QmpPeer **ret, QmpEndpoint *endpoint, int fd, uid_t uid, Access
 QmpPeer *qmp_peer_free(QmpPeer *peer) {
         if (!peer)
                 return NULL;
+        if (peer->endpoint && peer->endpoint->ops && peer->endpoint->ops->closed)
+                peer->endpoint->ops->closed(peer, peer->endpoint->userdata);
         list_remove(&peer->link);
         list_remove(&peer->ready);
         qmp_session_free(peer->session);
@@ -302,6 +306,38 @@ void qmp_peer_hang_up(QmpPeer *peer) {
         list_remove(&peer->link);
         peer->endpoint = NULL;
         peer_break(peer);
+}
+
+int qmp_peer_get_credentials(const QmpPeer *peer, pid_t *ret_pid, uid_t *ret_uid) {
+        socklen_t size = sizeof(struct ucred);
+        struct ucred cred;
+
+        if (getsockopt(peer->fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
+                return -errno;
+        *ret_pid = cred.pid;
+        *ret_uid = cred.uid;
+        return 0;
+}
+
+void qmp_peer_set_owner(QmpPeer *peer, void *owner) {
+        peer->owner = owner;
+}
+
+void *qmp_peer_get_owner(const QmpPeer *peer) {
+        return peer->owner;
+}
+
+bool qmp_peer_tell(QmpPeer *peer, const char *event, json_object *data, uint64_t real_us) {
+        _cleanup_(buffer_deinit) Buffer line = BUFFER_NULL;
+
+        if (!qmp_session_is_negotiated(peer->session) || peer->broken ||
+            qmp_write_event(&line, event, data, real_us) < 0 ||
+            !peer_has_room(peer, buffer_length(&line)) ||
+            buffer_append(&peer->out, buffer_content(&line), buffer_length(&line)) < 0)
+                return false;
+        if (!peer->blocked)
+                qmp_peer_schedule(peer);
+        return true;
 }
 
 void qmp_peer_send_event(QmpPeer *peer, uint64_t seq, const char *text, size_t n, bool at_once) {

@@ -51,6 +51,8 @@ struct QmpEndpoint {
         char *machine; /* NULL: not a machine's */
         sd_event_source *source;
         List clients;
+        const QmpEndpointOps *ops; /* NULL: none */
+        void *userdata;
         Throttle throttle;
         sd_event_source *window; /* its timer; NULL while no window is open */
 };

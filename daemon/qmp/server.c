@@ -244,6 +244,17 @@ void *qmp_call_get_server_userdata(const QmpCall *call) {
         return peer ? qmp_peer_get_server(peer)->userdata : NULL;
 }
 
+QmpPeer *qmp_call_get_peer(const QmpCall *call) {
+        return qmp_call_get_userdata(call);
+}
+
+void *qmp_call_get_endpoint_userdata(const QmpCall *call) {
+        QmpPeer *peer = qmp_call_get_userdata(call);
+        QmpEndpoint *endpoint = peer ? qmp_peer_get_endpoint(peer) : NULL;
+
+        return endpoint ? endpoint->userdata : NULL;
+}
+
 const char *qmp_call_get_machine(const QmpCall *call) {
         QmpPeer *peer = qmp_call_get_userdata(call);
         QmpEndpoint *endpoint = peer ? qmp_peer_get_endpoint(peer) : NULL;

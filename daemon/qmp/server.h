@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "daemon/store/store.h"
@@ -46,6 +47,25 @@ int qmp_endpoint_new(QmpEndpoint **ret, QmpServer *server, QapiProfile profile, 
 QmpEndpoint *qmp_endpoint_free(QmpEndpoint *endpoint);
 DEFINE_CLEANUP(QmpEndpoint *, qmp_endpoint_free);
 
+/* For an endpoint that keeps something of its own for its clients (vmm.sock). */
+typedef struct QmpEndpointOps {
+        /* May this user be a client at all? NULL: root, our own user, and the two groups. */
+        bool (*admits)(uid_t uid, void *userdata);
+        /* The peer is about to be freed. Not called for those left when the endpoint is freed. */
+        void (*closed)(QmpPeer *peer, void *userdata);
+} QmpEndpointOps;
+
+void qmp_endpoint_set_ops(QmpEndpoint *endpoint, const QmpEndpointOps *ops, void *userdata);
+
+/* Who connected, as the kernel says; a process in another PID namespace has the number it has here,
+ * or 0. */
+int qmp_peer_get_credentials(const QmpPeer *peer, pid_t *ret_pid, uid_t *ret_uid);
+/* What the endpoint's owner keeps for it; NULL at first. */
+void qmp_peer_set_owner(QmpPeer *peer, void *owner);
+void *qmp_peer_get_owner(const QmpPeer *peer);
+/* An event for this client alone, without a number. False: it can't be told, for its queue is full. */
+bool qmp_peer_tell(QmpPeer *peer, const char *event, json_object *data, uint64_t real_us);
+
 /* One event of a machine: numbered, logged, sent to the machine's endpoint (NULL: has none) as it
  * is, and to control.sock with `machine` and `seq` (and `synthetic` where true) in its data. */
 typedef struct QmpAnnouncement {
@@ -64,4 +84,6 @@ uint64_t qmp_server_announce(QmpServer *server, const QmpAnnouncement *announcem
 
 /* For handlers. The client is NULL when it has gone meanwhile. */
 void *qmp_call_get_server_userdata(const QmpCall *call);
-const char *qmp_call_get_machine(const QmpCall *call); /* of a machine's endpoint, else NULL */
+QmpPeer *qmp_call_get_peer(const QmpCall *call);
+void *qmp_call_get_endpoint_userdata(const QmpCall *call); /* of qmp_endpoint_set_ops() */
+const char *qmp_call_get_machine(const QmpCall *call);     /* of a machine's endpoint, else NULL */

@@ -44,5 +44,5 @@ PROFILES = (
             ('control', 'run-state', 'vfio'), ('control', 'run-state', 'vfio')),
     Profile('CONTROL', 'control.sock',
             ('control', 'tocsin', 'plugin'), ('control', 'run-state', 'vfio', 'tocsin'), every_machine=True),
-    Profile('VMM', 'vmm.sock', ('control',), ('control',)),
+    Profile('VMM', 'vmm.sock', ('control', 'vmm'), ('vmm',)),
 )
