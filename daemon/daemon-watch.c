@@ -255,17 +255,41 @@ static void daemon_keep(Daemon *daemon, const WatchMachine *machine) {
         json_object_put(kept);
 }
 
-static void daemon_changed(WatchMachine *machine, WatchChange change, void *userdata) {
+/* Of the files that may be open, as many as the guests may have; so that clients, the disk and the
+ * helper always have some. */
+static bool daemon_has_files(const Daemon *daemon, size_t n_files) {
+        return n_files + qmp_server_count_endpoints(daemon->server) <= daemon->files_max;
+}
+
+static bool daemon_has_room(size_t n_files, void *userdata) {
         Daemon *daemon = userdata;
+
+        while (!daemon_has_files(daemon, n_files))
+                if (!watch_forget_ended(daemon->watch)) /* and its endpoint */
+                        return false;
+        return true;
+}
+
+/* Without a file left for it, it is given one when it attaches: thousands may be known from before a
+ * restart that never come back. */
+static void daemon_give_endpoint(Daemon *daemon, WatchMachine *machine) {
         QmpEndpoint *endpoint = NULL;
         int r;
 
+        if (!daemon_has_files(daemon, machines_count_files(daemon->machines) + 1))
+                return;
+        r = qmp_endpoint_new(&endpoint, daemon->server, QAPI_PROFILE_MACHINE, machine->name);
+        if (r < 0)
+                report(LOG_ERR, machine->name, "it gets no endpoint: %s", strerror(-r));
+        machine->owner = endpoint;
+}
+
+static void daemon_changed(WatchMachine *machine, WatchChange change, void *userdata) {
+        Daemon *daemon = userdata;
+
         switch (change) {
         case WATCH_CHANGE_APPEARED:
-                r = qmp_endpoint_new(&endpoint, daemon->server, QAPI_PROFILE_MACHINE, machine->name);
-                if (r < 0)
-                        report(LOG_ERR, machine->name, "it gets no endpoint: %s", strerror(-r));
-                machine->owner = endpoint;
+                daemon_give_endpoint(daemon, machine);
                 break;
         case WATCH_CHANGE_KEPT:
                 daemon_keep(daemon, machine);
@@ -331,6 +355,14 @@ void daemon_observe(const Observation *observation, void *userdata) {
 
         watch_observe(daemon->watch, observation, daemon_now(daemon));
         daemon_arm(daemon);
+        if (observation->type == OBSERVATION_ATTACHED) {
+                WatchMachine *machine = watch_find(daemon->watch, observation->machine);
+
+                if (machine && !machine->owner)
+                        daemon_give_endpoint(daemon, machine);
+        }
 }
 
-const MachinesOps daemon_machines_ops = { .observe = daemon_observe, .problem = daemon_problem };
+const MachinesOps daemon_machines_ops = { .observe = daemon_observe,
+                                          .problem = daemon_problem,
+                                          .has_room = daemon_has_room };

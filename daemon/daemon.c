@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-id128.h>
@@ -27,6 +28,11 @@
 #define DAEMON_STORE_WAIT_US (5 * USEC_PER_SEC)
 /* The end waits so long for QEMUs to take back what they were told. */
 #define DAEMON_RELEASE_US (2 * USEC_PER_SEC)
+
+/* Files that are not the guests': the clients of a dozen users, the database, the helper, plugins, a
+ * dump. Of a small limit, a part of it. */
+#define DAEMON_FILES_RESERVE 1024
+#define DAEMON_FILES_RESERVE_PART 4
 
 Moment daemon_now(const Daemon *daemon) {
         struct timespec real, boot;
@@ -62,13 +68,18 @@ void daemon_arm(Daemon *daemon) {
 
 void daemon_problem(const char *key, const char *text, void *userdata) {
         Daemon *daemon = userdata;
+        json_object *old = NULL;
 
-        if (!text) {
-                if (json_object_object_get_ex(daemon->problems, key, NULL))
+        bool known = json_object_object_get_ex(daemon->problems, key, &old);
+
+        if (!text || !*text) {
+                if (known)
                         report(LOG_NOTICE, key, "mended");
                 json_object_object_del(daemon->problems, key);
                 return;
         }
+        if (known && strcmp(json_object_get_string(old), text) == 0)
+                return;
         report(LOG_WARNING, key, "%s", text);
         (void) json_object_object_add(daemon->problems, key, json_object_new_string(text));
 }
@@ -345,6 +356,15 @@ static int daemon_open_parts(Daemon *daemon, const char *boot_id) {
         return r;
 }
 
+static size_t daemon_get_files_max(void) {
+        struct rlimit limit = {};
+        size_t reserve;
+
+        (void) getrlimit(RLIMIT_NOFILE, &limit);
+        reserve = limit.rlim_cur / DAEMON_FILES_RESERVE_PART;
+        return limit.rlim_cur - (reserve < DAEMON_FILES_RESERVE ? reserve : DAEMON_FILES_RESERVE);
+}
+
 int daemon_new(Daemon **ret, const char *config_file) {
         _cleanup_(daemon_freep) Daemon *daemon = NULL;
         char boot_id[SD_ID128_STRING_MAX];
@@ -356,6 +376,7 @@ int daemon_new(Daemon **ret, const char *config_file) {
         if (!daemon)
                 return -ENOMEM;
         daemon->lock_fd = -1;
+        daemon->files_max = daemon_get_files_max();
         list_init(&daemon->writing);
         daemon->deadline_us = USEC_INFINITY;
         daemon->config_file = config_file;

@@ -42,6 +42,7 @@ struct Daemon {
         List writing;          /* records on their way to the disk */
         json_object *problems; /* subject -> sentence */
         unsigned tells;        /* set-actions under way */
+        size_t files_max;      /* of guests and endpoints */
         bool stopping;
         /* daemon-evidence.c */
         char *evidence_program;

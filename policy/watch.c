@@ -308,13 +308,12 @@ static void watch_machine_remove(WatchMachine *m) {
         watch_machine_free(m);
 }
 
-/* The one that ended first goes when too many have. */
-static void watch_trim_ended(Watch *watch) {
+bool watch_forget_ended(Watch *watch) {
         WatchMachine *oldest = NULL;
         struct lh_entry *entry;
 
-        if (watch->n_ended <= WATCH_ENDED_MAX)
-                return;
+        if (watch->n_ended == 0)
+                return false;
         lh_foreach(watch->machines, entry) {
                 WatchMachine *m = (WatchMachine *) (uintptr_t) lh_entry_v(entry);
 
@@ -323,6 +322,7 @@ static void watch_trim_ended(Watch *watch) {
         }
         if (oldest)
                 watch_machine_remove(oldest);
+        return oldest;
 }
 
 void watch_machine_end_run(WatchMachine *m, Moment now) {
@@ -341,7 +341,8 @@ void watch_machine_end_run(WatchMachine *m, Moment now) {
         }
         m->watch->ops.changed(m, WATCH_CHANGE_KEPT, m->watch->userdata);
         watch_arm(m, now);
-        watch_trim_ended(m->watch);
+        if (m->watch->n_ended > WATCH_ENDED_MAX)
+                (void) watch_forget_ended(m->watch);
 }
 
 void watch_set_last_stop(WatchMachine *m, const char *format, ...) {

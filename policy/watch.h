@@ -193,6 +193,8 @@ int watch_explain(Watch *watch, const IncidentInfo *incident, Moment now, Decisi
 
 WatchMachine *watch_find(const Watch *watch, const char *machine);
 size_t watch_count(const Watch *watch);
+/* Forgets the machine that ended first. False: none has ended. */
+bool watch_forget_ended(Watch *watch);
 void watch_foreach(const Watch *watch,
                    void (*func)(WatchMachine *machine, void *userdata),
                    void *userdata);

@@ -24,6 +24,7 @@ struct AttachSocket {
         void *userdata;
         sd_event_source *source;
         int fd;
+        bool paused;
         char *path;
         uid_t *uids;
         size_t n_uids;
@@ -41,7 +42,7 @@ static bool attach_socket_allows(const AttachSocket *attach, uid_t uid) {
 static int attach_socket_dispatch(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         AttachSocket *attach = userdata;
 
-        for (unsigned i = 0; i < ATTACH_SOCKET_TURN; i++) {
+        for (unsigned i = 0; i < ATTACH_SOCKET_TURN && !attach->paused; i++) {
                 _cleanup_fd_ int peer_fd = -1;
                 struct ucred peer;
                 socklen_t size = sizeof(peer);
@@ -103,6 +104,20 @@ int attach_socket_set_users(AttachSocket *attach, char *const *users) {
         attach->uids = uids;
         attach->n_uids = n_uids;
         return 0;
+}
+
+static void attach_socket_set_paused(AttachSocket *attach, bool paused) {
+        attach->paused = paused;
+        (void) sd_event_source_set_enabled(attach->source, paused ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
+void attach_socket_pause(AttachSocket *attach) {
+        attach_socket_set_paused(attach, true);
+}
+
+void attach_socket_resume(AttachSocket *attach) {
+        if (attach->paused)
+                attach_socket_set_paused(attach, false);
 }
 
 static int attach_socket_bind(AttachSocket *attach) {

@@ -29,4 +29,7 @@ AttachSocket *attach_socket_free(AttachSocket *socket);
 DEFINE_CLEANUP(AttachSocket *, attach_socket_free);
 /* Users by name or number, NULL-terminated; unknown ones are left out. Root may always. */
 bool attach_socket_may_call(char *const *users, uid_t uid);
+/* Nobody is taken, until it is resumed; who calls waits in the kernel's queue. */
+void attach_socket_pause(AttachSocket *socket);
+void attach_socket_resume(AttachSocket *socket);
 int attach_socket_set_users(AttachSocket *socket, char *const *users);

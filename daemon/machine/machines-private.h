@@ -42,6 +42,7 @@ typedef enum WayState {
         WAY_CONNECTING, /* the helper was asked */
         WAY_ATTACHING,  /* connected: greeting, negotiation, identity */
         WAY_JOINED,     /* its run is known */
+        _WAY_STATE_MAX,
 } WayState;
 
 struct Way {
@@ -52,6 +53,7 @@ struct Way {
         WayState state;
         char *key;   /* the path, or who called; names it in problems */
         char *name;  /* configured, or NULL */
+        List crowd;  /* of machines, while it waits for room; crowd.c */
         bool wanted; /* while a configuration is applied */
         struct ucred peer;
 
@@ -101,13 +103,16 @@ struct Machines {
         void *userdata;
 
         List ways, runs;
-        size_t n_ways;
+        size_t n_ways, n_ways_in[_WAY_STATE_MAX], n_runs;
         Index ways_by_path, runs_by_name, runs_by_id;
         PathWatch **watches;
         size_t n_watches;
         AttachSocket *attach;
         char *runtime_dir;
         Problems problems;
+        List crowd; /* ways that wait for room */
+        bool crowded;
+        sd_event_source *crowd_look;
 
         uint64_t heartbeat_us, silent_us;
         sd_event_source *heartbeat;

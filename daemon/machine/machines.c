@@ -12,7 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/kernel/fd.h"
 #include "daemon/kernel/qmp-path.h"
+#include "daemon/machine/crowd.h"
 #include "daemon/machine/machines-private.h"
 #include "daemon/machine/manager-path.h"
 #include "policy/util/name.h"
@@ -207,6 +209,12 @@ static const PathWatchOps machines_watch_ops = {
 static void machines_called(int fd, const struct ucred *peer, void *userdata) {
         Machines *machines = userdata;
 
+        if (!crowd_has_room(machines)) {
+                /* it calls again, and then waits in the queue of the socket */
+                (void) fd_close(fd);
+                attach_socket_pause(machines->attach);
+                return;
+        }
         if (way_new_called(machines, fd, peer) < 0)
                 problems_set(&machines->problems, ATTACH_SOCKET_NAME, "there are too many connections");
 }
@@ -319,9 +327,10 @@ static void machines_sift_ways(Machines *machines, const MachinesConfig *config)
                                 way->kind = WAY_FOUND;
                                 way->wanted = !manager_path_find(way->key);
                         }
-                if (!way->wanted && way->kind != WAY_CALLED)
+                if (!way->wanted && way->kind != WAY_CALLED) {
+                        problems_set(&machines->problems, way->key, NULL);
                         way_free(way);
-                else
+                } else
                         way_kick(way);
         }
 }
@@ -388,6 +397,7 @@ int machines_new(Machines **ret,
                  const MachinesOps *ops,
                  void *userdata) {
         Machines *machines;
+        int r;
 
         machines = calloc(1, sizeof(*machines));
         if (!machines)
@@ -400,6 +410,11 @@ int machines_new(Machines **ret,
         machines->problems.userdata = userdata;
         list_init(&machines->ways);
         list_init(&machines->runs);
+        r = crowd_new(machines);
+        if (r < 0) {
+                machines_free(machines);
+                return r;
+        }
         *ret = machines;
         return 0;
 }
@@ -414,6 +429,7 @@ Machines *machines_free(Machines *machines) {
         if (!machines)
                 return NULL;
         machines->ops = &quiet;
+        crowd_free(machines);
         attach_socket_free(machines->attach);
         machines_free_watches(machines->watches, machines->n_watches);
         while (!list_is_empty(&machines->ways))

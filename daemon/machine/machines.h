@@ -5,6 +5,7 @@
  * sees comes out as Observations; what it is to do goes in as verbs. It decides nothing.
  */
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 #include "policy/observation.h"
@@ -40,6 +41,8 @@ typedef struct MachinesOps {
         /* Something an operator should know that belongs to no run: a refusal, a path that does not
          * answer. `key` names the subject so that a later text replaces it; NULL text: mended. */
         void (*problem)(const char *key, const char *text, void *userdata);
+        /* Whether the guests may have so many descriptors in all. NULL: they may. */
+        bool (*has_room)(size_t n_files, void *userdata);
 } MachinesOps;
 
 /* One configured way in: [guest NAME] qmp=, with exclusive=. */
@@ -81,3 +84,6 @@ int machines_command(Machines *machines,
                      uint64_t deadline_us,
                      BackendDone done,
                      void *userdata);
+/* Descriptors that are the guests', or may become theirs: those of their endpoints are counted for
+ * guests on their way in only. */
+size_t machines_count_files(const Machines *machines);

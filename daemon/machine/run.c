@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "daemon/machine/crowd.h"
 #include "daemon/machine/machines-private.h"
 
 /* After the last bytes (design section 5), and for a process to follow its socket. */
@@ -291,6 +292,7 @@ int run_new(Machines *machines, const char *name, QmpIdentity *identity, Process
         run->process.pidfd = -1;
         list_init(&run->ways);
         list_append(&machines->runs, &run->runs);
+        machines->n_runs++;
         run->name = run_copy(name, &failed);
         run->shown = run_copy(identity->name ? identity->name : name, &failed);
         run->uuid = run_copy(identity->uuid, &failed);
@@ -323,6 +325,8 @@ Run *run_free(Run *run) {
         index_remove(&run->machines->runs_by_name, &run->by_name);
         index_remove(&run->machines->runs_by_id, &run->by_id);
         list_remove(&run->runs);
+        run->machines->n_runs--;
+        crowd_look(run->machines);
         sd_event_source_disable_unref(run->exit);
         sd_event_source_disable_unref(run->timer);
         process_deinit(&run->process);

@@ -16,6 +16,7 @@
 
 #include "daemon/kernel/fd.h"
 #include "daemon/kernel/qmp-path.h"
+#include "daemon/machine/crowd.h"
 #include "daemon/machine/machines-private.h"
 
 #define WAY_PAUSE_MIN_US (1 * USEC_PER_SEC)
@@ -56,6 +57,13 @@ static void way_hold(Way *way, const QmpClientEvent *event) {
         way->n_held++;
 }
 
+static void way_set_state(Way *way, WayState state) {
+        way->machines->n_ways_in[way->state]--;
+        way->machines->n_ways_in[state]++;
+        way->state = state;
+        crowd_look(way->machines);
+}
+
 static void way_problem(Way *way, const char *text) {
         problems_set(&way->machines->problems, way->key, text);
 }
@@ -81,7 +89,7 @@ static uint64_t way_jitter(uint64_t us) {
 static void way_schedule(Way *way, int r) {
         bool watched = way->kind == WAY_FOUND || machines_is_watched(way->machines, way->key);
 
-        way->state = WAY_WAITING;
+        way_set_state(way, WAY_WAITING);
         if (way->kind == WAY_CALLED || (way->kind == WAY_FOUND && r == -ENOENT)) {
                 way_free(way);
                 return;
@@ -152,7 +160,7 @@ static void way_inquired(int r, QmpIdentity *identity, const char *error, void *
                 return;
         }
         way->inquiry = qmp_inquiry_free(way->inquiry);
-        way->state = WAY_JOINED;
+        way_set_state(way, WAY_JOINED);
         way->joined_us = machines_now(way->machines, CLOCK_BOOTTIME);
         if (way->n_unheld > 0) {
                 char text[80];
@@ -213,7 +221,7 @@ static int way_attach(Way *way, int fd) {
         r = qmp_client_new(&way->client, way->machines->event, fd, &way_client_ops, way);
         if (r < 0)
                 return r;
-        way->state = WAY_ATTACHING;
+        way_set_state(way, WAY_ATTACHING);
         return 0;
 }
 
@@ -238,7 +246,12 @@ void way_kick(Way *way) {
         if (way->state != WAY_WAITING || way->kind == WAY_CALLED)
                 return;
         way->retry = sd_event_source_disable_unref(way->retry);
-        way->state = WAY_CONNECTING;
+        if (!crowd_has_room(way->machines)) {
+                crowd_add(way);
+                return;
+        }
+        crowd_remove(way);
+        way_set_state(way, WAY_CONNECTING);
         if (!kernel) {
                 r = qmp_path_connect(way->key, &fd, &error);
                 way_connected(r, fd, error, way);
@@ -275,8 +288,10 @@ static int way_new(Machines *machines, WayKind kind, char *key, Way **ret) {
         way->key = key;
         list_init(&way->held);
         list_init(&way->run_ways);
+        list_init(&way->crowd);
         list_append(&machines->ways, &way->ways);
         machines->n_ways++;
+        machines->n_ways_in[WAY_WAITING]++;
         *ret = way;
         return 0;
 }
@@ -333,7 +348,10 @@ Way *way_free(Way *way) {
         sd_event_source_disable_unref(way->retry);
         index_remove(&way->machines->ways_by_path, &way->by_path);
         list_remove(&way->ways);
+        crowd_remove(way);
         way->machines->n_ways--;
+        way->machines->n_ways_in[way->state]--;
+        crowd_look(way->machines);
         free(way->key);
         free(way->name);
         free(way);

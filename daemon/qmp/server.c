@@ -127,6 +127,10 @@ unsigned qmp_server_count_clients(const QmpServer *server) {
         return server->n_clients;
 }
 
+unsigned qmp_server_count_endpoints(const QmpServer *server) {
+        return server->n_endpoints;
+}
+
 static QmpServerUser *server_find_user(QmpServer *server, uid_t uid) {
         for (size_t i = 0; i < server->n_users; i++)
                 if (server->users[i].uid == uid)

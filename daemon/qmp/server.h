@@ -40,6 +40,7 @@ DEFINE_CLEANUP(QmpServer *, qmp_server_free);
  * as qmp_server_new() may. */
 int qmp_server_configure(QmpServer *server, const QmpServerConfig *config);
 unsigned qmp_server_count_clients(const QmpServer *server);
+unsigned qmp_server_count_endpoints(const QmpServer *server);
 
 /* profile MACHINE: qmp/NAME.sock, `machine` is its name; CONTROL: control.sock, VMM: vmm.sock. The
  * socket file is removed with the endpoint, and its clients see the end of the connection. */

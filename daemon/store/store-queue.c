@@ -70,7 +70,7 @@ int store_op_new(StoreOp **ret, const StoreOp *values) {
 }
 
 static void store_op_drop_text(StoreOp *op) {
-        free((char *) op->text);
+        free((char *) (uintptr_t) op->text);
         op->text = NULL;
         op->size -= op->n_text;
         op->n_text = 0;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "daemon/store/store-queue.h"
-#include "harness.h"
+#include "tests/unit/harness.h"
 
 typedef struct Lost {
         unsigned n;
