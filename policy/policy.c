@@ -86,6 +86,7 @@ static void policy_guest_deinit(GuestPolicy *guest) {
         for (PolicyKey key = 0; key < _POLICY_KEY_MAX; key++)
                 free(guest->actions.keys[key].origin);
         policy_strv_free(guest->plugins);
+        free(guest->system_map);
 }
 
 static void policy_rule_deinit(Rule *rule) {
@@ -123,6 +124,8 @@ void policy_get_guest(const Policy *policy, const char *machine, GuestSettings *
                         ret->adopt = guest->adopt;
                 if (guest->plugins)
                         ret->plugins = guest->plugins;
+                if (guest->system_map)
+                        ret->system_map = guest->system_map;
                 for (PolicyKey key = 0; key < _POLICY_KEY_MAX; key++)
                         if (guest->actions.keys[key].set)
                                 ret->actions.keys[key] = guest->actions.keys[key];

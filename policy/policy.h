@@ -52,6 +52,7 @@ typedef struct GuestPolicy {
         bool adopt; /* decide a stop found in a run never seen before */
         ActionSet actions;
         char **plugins; /* NULL-terminated; NULL: not set */
+        char *system_map;
 } GuestPolicy;
 
 typedef enum EvidenceKind {
@@ -122,6 +123,7 @@ typedef struct GuestSettings {
         bool adopt;
         ActionSet actions;
         char *const *plugins; /* NULL-terminated, or NULL */
+        const char *system_map; /* path of that of the guest's kernel, or NULL */
 } GuestSettings;
 
 void policy_get_guest(const Policy *policy, const char *machine, GuestSettings *ret);

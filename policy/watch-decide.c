@@ -36,6 +36,19 @@ static void watch_announce_fault(WatchMachine *m, Incident *incident) {
         incident->is_told = incident->announced = true;
 }
 
+/* What the record says of the crash, and where a reader finds the names of its addresses. */
+static int watch_describe(const WatchMachine *m, IncidentInfo *info) {
+        GuestSettings settings;
+
+        policy_get_guest(m->watch->policy, m->name, &settings);
+        if (info->info && settings.system_map && !info->system_map) {
+                info->system_map = strdup(settings.system_map);
+                if (!info->system_map)
+                        return -ENOMEM;
+        }
+        return incident_set_headline(info, NULL);
+}
+
 /* A run nobody has seen before may be stopped because somebody debugs it. */
 static int watch_decide_found(Incident *incident) {
         DecisionInfo *info = calloc(1, sizeof(*info));
@@ -132,7 +145,7 @@ static void watch_conclude(WatchMachine *m, Incident *incident, Moment now) {
 void watch_decide(WatchMachine *m, Incident *incident, Moment now) {
         incident->awaits_info = false;
         incident->settle_us = USEC_INFINITY;
-        watch_lost(m->watch, incident_set_headline(incident->info, NULL));
+        watch_lost(m->watch, watch_describe(m, incident->info));
         /* Only a WATCHDOG tells what will be done; what happened is told at once. */
         if (incident->info->kind != INCIDENT_KIND_WATCHDOG && !incident->asks)
                 watch_announce_fault(m, incident);

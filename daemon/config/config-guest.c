@@ -12,6 +12,7 @@ static void config_guest_deinit(ConfigGuest *guest) {
         for (PolicyKey key = 0; key < _POLICY_KEY_MAX; key++)
                 free(guest->policy.actions.keys[key].origin);
         config_words_free(guest->policy.plugins);
+        free(guest->policy.system_map);
         free(guest->qmp);
 }
 

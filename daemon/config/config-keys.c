@@ -345,6 +345,13 @@ static const ConfigKey config_guest_keys[] = {
           GUEST(policy.plugins),
           .doc = "Names of [plugin] sections: who is asked about an incident after the rules, one after "
                  "the other. Each may change what was decided before it." },
+        { "system-map",
+          &config_type_path,
+          GUEST(policy.system_map),
+          .max = PATH_LENGTH_MAX,
+          .doc = "The System.map of the guest's kernel. tocsinctl incidents show opens it, and says in "
+                 "which function a crash happened; a kernel that moves itself at boot is not found in "
+                 "it." },
 };
 
 #define RANGE_KEY(key_name, member, key_doc)                                                       \

@@ -43,7 +43,7 @@ void headline_add_info(Text *text, json_object *info) {
         const char *type = value_get_string(info, "type");
         Decoded decoded;
 
-        if (panic_decode_json(info, &decoded)) {
+        if (panic_decode_json(info, NULL, &decoded)) {
                 text_add(text, decoded.headline);
                 return;
         }
@@ -74,12 +74,13 @@ static const char *headline_get_words(json_object *incident) {
         const char *headline = value_get_string(incident, "headline");
         Decoded decoded;
 
-        if (headline && panic_decode_json(info, &decoded) && strcmp(headline, decoded.headline) == 0)
+        if (headline && panic_decode_json(info, NULL, &decoded) &&
+            strcmp(headline, decoded.headline) == 0)
                 return NULL;
         return headline;
 }
 
-void headline_add(Text *text, json_object *incident) {
+void headline_add(Text *text, json_object *incident, const SystemMap *map) {
         const char *kind = value_get_word(incident, "kind");
         const char *state = value_get_string(incident, "state");
         const char *words = headline_get_words(incident);
@@ -96,7 +97,7 @@ void headline_add(Text *text, json_object *incident) {
                 return;
         }
         /* "Windows stopped: ..." says by itself that the guest panicked */
-        if (strcmp(kind, "panic") == 0 && panic_decode_json(info, &decoded)) {
+        if (strcmp(kind, "panic") == 0 && panic_decode_json(info, map, &decoded)) {
                 text_add(text, decoded.headline);
                 return;
         }
@@ -117,10 +118,13 @@ static void headline_add_raw(Text *text, json_object *info) {
         }
 }
 
-static void headline_add_panic(Text *text, json_object *incident, json_object *info) {
+static void headline_add_panic(Text *text,
+                               json_object *incident,
+                               json_object *info,
+                               const SystemMap *map) {
         Decoded decoded;
 
-        if (panic_decode_json(info, &decoded)) {
+        if (panic_decode_json(info, map, &decoded)) {
                 if (headline_get_words(incident))
                         text_printf(text, "    %s\n", decoded.headline);
                 panic_add_details(text, &decoded);
@@ -166,14 +170,14 @@ static void headline_add_flags(Text *text, json_object *flags) {
                 text_add(text, "    it failed while an earlier failure was still being handled\n");
 }
 
-void headline_add_details(Text *text, json_object *incident) {
+void headline_add_details(Text *text, json_object *incident, const SystemMap *map) {
         json_object *info = value_get_object(incident, "info");
         json_object *flags = value_get_object(incident, "flags");
         const char *kind = value_get_word(incident, "kind");
         const char *state = value_get_string(incident, "state");
 
         if (info)
-                headline_add_panic(text, incident, info);
+                headline_add_panic(text, incident, info, map);
         else if (strcmp(kind, "panic") == 0)
                 text_add(text, "    it left no word why (pvpanic carries none)\n");
         if (flags)

@@ -7,11 +7,13 @@
 #include <json-c/json.h>
 
 #include "daemon/ctl/text.h"
+#include "policy/decode/system-map.h"
 
-/* One line without its end: "Windows stopped: MANUALLY_INITIATED_CRASH (0xe2)". */
-void headline_add(Text *text, json_object *incident);
+/* One line without its end: "Windows stopped: MANUALLY_INITIATED_CRASH (0xe2)". `map` is that of the
+ * guest's kernel, or NULL. */
+void headline_add(Text *text, json_object *incident, const SystemMap *map);
 /* More lines, indented by four: registers, flags, circumstances. */
-void headline_add_details(Text *text, json_object *incident);
+void headline_add_details(Text *text, json_object *incident, const SystemMap *map);
 /* Which crash it is. `here` and `all` are the CrashGroups of its signature, on its machine and on the
  * host, or NULL. */
 void headline_add_signature(Text *text, json_object *incident, json_object *here, json_object *all);

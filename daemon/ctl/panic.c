@@ -13,13 +13,13 @@ static GuestPanicInformation *panic_new_from_json(json_object *info) {
         return parsed;
 }
 
-bool panic_decode_json(json_object *info, Decoded *ret) {
+bool panic_decode_json(json_object *info, const SystemMap *map, Decoded *ret) {
         _cleanup_(guest_panic_information_freep)
                 GuestPanicInformation *parsed = panic_new_from_json(info);
 
         if (!parsed)
                 return false;
-        decode_panic(parsed, NULL, ret);
+        decode_panic(parsed, map, ret);
         return true;
 }
 

@@ -10,7 +10,7 @@
 #include "daemon/ctl/text.h"
 #include "policy/decode/decode.h"
 
-/* False: there is none, or it is of a form this tocsinctl does not know. */
-bool panic_decode_json(json_object *info, Decoded *ret);
+/* False: there is none, or it is of a form this tocsinctl does not know. `map` may be NULL. */
+bool panic_decode_json(json_object *info, const SystemMap *map, Decoded *ret);
 /* What stands below the headline: lines indented by four, the table of values by six. */
 void panic_add_details(Text *text, const Decoded *decoded);

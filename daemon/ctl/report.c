@@ -167,15 +167,15 @@ static void report_add_end(Text *text, json_object *incident) {
         text_add(text, value_get_bool(incident, "acknowledged") ? "; acknowledged\n" : "\n");
 }
 
-void report_add_incident(Text *text, json_object *incident, json_object *here, json_object *all) {
+void report_add_incident(Text *text, json_object *incident, const ReportMore *more) {
         json_object *decision = value_get_object(incident, "decision");
 
         report_add_title(text, incident);
         text_add(text, "  ");
-        headline_add(text, incident);
+        headline_add(text, incident, more->map);
         text_add(text, "\n");
-        headline_add_details(text, incident);
-        headline_add_signature(text, incident, here, all);
+        headline_add_details(text, incident, more->map);
+        headline_add_signature(text, incident, more->here, more->all);
         if (decision)
                 report_add_decision(text,
                                     decision,
@@ -215,7 +215,7 @@ void report_add_incidents(Text *text, json_object *incidents) {
                         table_printf(&table, "(%s)", would);
                 else
                         table_add(&table, value_get_word(decision, "action"));
-                headline_add(&cell, incident);
+                headline_add(&cell, incident, NULL);
                 table_take_text(&table, &cell);
         }
         table_write(&table, text, 0);
@@ -264,7 +264,7 @@ void report_add_groups(Text *text, json_object *groups) {
                 table_printf(&table, "%" PRIu64, value_get_uint(group, "newest"));
                 report_add_most(&cell, group);
                 table_take_text(&table, &cell);
-                headline_add(&cell, group);
+                headline_add(&cell, group, NULL);
                 table_take_text(&table, &cell);
         }
         table_write(&table, text, 0);

@@ -106,7 +106,7 @@ static void top_add_incidents(Text *text, json_object *incidents, size_t n) {
                 table_take_text(&table, &cell);
                 table_add(&table, value_get_word(incident, "machine"));
                 table_add(&table, outcome ? outcome : value_get_word(incident, "status"));
-                headline_add(&cell, incident);
+                headline_add(&cell, incident, NULL);
                 table_take_text(&table, &cell);
         }
         table_write(&table, text, 0);

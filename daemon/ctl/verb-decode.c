@@ -8,37 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/ctl/input.h"
 #include "daemon/ctl/panic.h"
 #include "daemon/ctl/verbs.h"
 #include "policy/decode/bugcheck.h"
 #include "policy/decode/hyperv.h"
 #include "policy/decode/paste.h"
 
-/* A System.map of a kernel with everything built in has some 15 MiB. */
-#define VERB_MAP_MAX (64 << 20)
-
-/* The whole of a file or pipe, up to its limit. 0 or a negative errno; -ENOBUFS: it is longer. */
-static int verb_read_all(int fd, size_t limit, Buffer *ret) {
-        ret->limit = limit;
-        for (;;) {
-                char piece[65536];
-                ssize_t n = read(fd, piece, sizeof(piece));
-                int r;
-
-                if (n == 0)
-                        return 0;
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                r = buffer_append(ret, piece, (size_t) n);
-                if (r < 0)
-                        return r;
-        }
-}
-
 static int verb_fail_reading(const char *what, int r) {
-        (void) fprintf(stderr, "tocsinctl: %s: %s\n", what, r == -ENOBUFS ? "too long" : strerror(-r));
+        (void) fprintf(stderr, "tocsinctl: %s: %s\n", what, input_say(r));
         return CTL_EXIT_FAILURE;
 }
 
@@ -47,7 +25,7 @@ static int verb_read_map(const char *path, Buffer *ret) {
 
         if (fd < 0)
                 return verb_fail_reading(path, -errno);
-        r = verb_read_all(fd, VERB_MAP_MAX, ret);
+        r = input_read(fd, INPUT_MAP_MAX, ret);
         (void) close(fd);
         return r < 0 ? verb_fail_reading(path, r) : CTL_EXIT_OK;
 }
@@ -60,7 +38,7 @@ static int verb_read_text(const Ctl *ctl, int argc, char **argv, Buffer *ret) {
                 if (argc == 0 && isatty(STDIN_FILENO))
                         return ctl_fail_usage(
                                 ctl, "nothing to decode: give it as TEXT or on standard input");
-                r = verb_read_all(STDIN_FILENO, PASTE_TEXT_MAX, ret);
+                r = input_read(STDIN_FILENO, PASTE_TEXT_MAX, ret);
                 return r < 0 ? verb_fail_reading("standard input", r) : CTL_EXIT_OK;
         }
         for (int i = 0; i < argc && r == 0; i++) {

@@ -111,7 +111,7 @@ static int verb_explain_incident(Ctl *ctl, const char *id) {
                 r = ctl_print_json(decision);
         else {
                 text_printf(&text, "incident %s of %s: ", id, value_get_word(incident, "machine"));
-                headline_add(&text, incident);
+                headline_add(&text, incident, NULL);
                 text_add(&text, "\n");
                 if (decision)
                         report_add_decision(&text,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/ctl/input.h"
 #include "daemon/ctl/report.h"
 #include "daemon/ctl/spec.h"
 #include "daemon/ctl/value.h"
@@ -50,7 +51,17 @@ static int verb_query_same(Ctl *ctl, json_object *incident, const char *machine,
         return ctl_call(ctl, "query-crashes", arguments, ret);
 }
 
+/* Without the map addresses stay numbers, which the reader should know is not all there is. */
+static void verb_read_map(json_object *incident, Buffer *ret) {
+        const char *path = value_get_string(incident, "system-map");
+        int r = path ? input_read_file(path, INPUT_MAP_MAX, ret) : 0;
+
+        if (r < 0)
+                (void) fprintf(stderr, "tocsinctl: system-map %s: %s\n", path, input_say(r));
+}
+
 static int verb_print_incident(Ctl *ctl, json_object *incident) {
+        _cleanup_(buffer_deinit) Buffer map_text = BUFFER_NULL;
         json_object *here = NULL, *all = NULL;
         Text text = TEXT_NULL;
         int r = verb_query_same(ctl, incident, value_get_string(incident, "machine"), &here);
@@ -58,7 +69,18 @@ static int verb_print_incident(Ctl *ctl, json_object *incident) {
         if (r == CTL_EXIT_OK)
                 r = verb_query_same(ctl, incident, NULL, &all);
         if (r == CTL_EXIT_OK) {
-                report_add_incident(&text, incident, value_get_item(here, 0), value_get_item(all, 0));
+                SystemMap map;
+                ReportMore more = {
+                        .here = value_get_item(here, 0),
+                        .all = value_get_item(all, 0),
+                };
+
+                verb_read_map(incident, &map_text);
+                if (buffer_length(&map_text) > 0) {
+                        map = (SystemMap){ buffer_content(&map_text), buffer_length(&map_text) };
+                        more.map = &map;
+                }
+                report_add_incident(&text, incident, &more);
                 text_add(&text, "\n");
                 r = ctl_print(&text);
         }

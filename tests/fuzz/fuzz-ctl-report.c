@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         if (escape_json(value, &escaped) < 0)
                 abort();
-        report_add_incident(&text, escaped, escaped, escaped);
+        report_add_incident(&text, escaped, &(ReportMore){ .here = escaped, .all = escaped });
         fuzz_check(&text);
         report_add_groups(&text, escaped);
         fuzz_check(&text);

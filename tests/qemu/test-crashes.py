@@ -36,4 +36,20 @@ def equal_crashes_are_grouped(stage):
     assert tocsin.execute('query-crashes') == groups
 
 
+@test
+def an_address_is_found_in_the_system_map(stage):
+    system_map = stage.folder / 'System.map'
+    guest = stage.guest('z', 's390-disabled-wait')
+    tocsin = stage.tocsin(CONFIG.format(folder=stage.folder) + f'[guest *]\nsystem-map = {system_map}\n')
+    tocsin.wait_attached('z')
+    guest.start()
+    incident = tocsin.wait_incidents('z')[0]
+    address = incident['info']['psw-addr']
+    system_map.write_text(f'{address - 0x20:016x} T kaboom\n{address + 0x100:016x} T after\n')
+    assert f'at kaboom+0x20 ({address:#x})' in tocsin.ctl('incidents', 'show', str(incident['id']))
+    system_map.unlink()
+    result = tocsin.ctl('incidents', 'show', str(incident['id']), check=False)
+    assert f'at {address:#x}' in result.stdout and 'No such file' in result.stderr, result
+
+
 main()

@@ -27,7 +27,7 @@ static void check_same(const char *json, const char *here, const char *all, cons
         Text text = TEXT_NULL;
         _cleanup_free_ char *got = NULL;
 
-        report_add_incident(&text, incident, groups[0], groups[1]);
+        report_add_incident(&text, incident, &(ReportMore){ .here = groups[0], .all = groups[1] });
         json_object_put(incident);
         json_object_put(groups[0]);
         json_object_put(groups[1]);
