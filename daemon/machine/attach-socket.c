@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "daemon/kernel/fd.h"
+#include "daemon/kernel/socket-path.h"
 #include "policy/util/moment.h"
 
 /* Guests that call at once, as after a restart of tocsind; the rest call again in a second. */
@@ -121,18 +121,16 @@ void attach_socket_resume(AttachSocket *attach) {
 }
 
 static int attach_socket_bind(AttachSocket *attach) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int r;
 
-        if (strlen(attach->path) >= sizeof(address.sun_path))
-                return -ENAMETOOLONG;
-        memcpy(address.sun_path, attach->path, strlen(attach->path) + 1);
         attach->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (attach->fd < 0)
                 return -errno;
         /* the folder is ours and locked: what is there is left over */
         (void) unlink(attach->path);
-        if (bind(attach->fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
-                return -errno;
+        r = socket_path_bind(attach->fd, attach->path);
+        if (r < 0)
+                return r;
         /* any QEMU's user may knock; see attach_socket_allows() */
         if (chmod(attach->path, 0666) < 0 || listen(attach->fd, ATTACH_SOCKET_BACKLOG) < 0)
                 return -errno;

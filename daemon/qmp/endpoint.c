@@ -13,9 +13,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/kernel/socket-path.h"
 #include "daemon/qmp/peer.h"
 #include "daemon/qmp/server-private.h"
 #include "policy/qapi/json.h"
@@ -35,29 +35,26 @@
 /* Coalescing slack of the throttle window's timer. */
 #define ENDPOINT_WINDOW_SLACK_US (10 * USEC_PER_MSEC)
 
-static int endpoint_make_address(const QmpEndpoint *endpoint, struct sockaddr_un *ret) {
+/* NULL: out of memory. */
+static char *endpoint_make_path(const QmpEndpoint *endpoint) {
         const char *dir = endpoint->server->runtime_dir;
+        char *path = NULL;
         int n = -1;
 
-        *ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
         switch (endpoint->profile) {
         case QAPI_PROFILE_MACHINE:
-                n = snprintf(ret->sun_path,
-                             sizeof(ret->sun_path),
-                             "%s/qmp/%s.sock",
-                             dir,
-                             endpoint->machine);
+                n = asprintf(&path, "%s/qmp/%s.sock", dir, endpoint->machine);
                 break;
         case QAPI_PROFILE_CONTROL:
-                n = snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/control.sock", dir);
+                n = asprintf(&path, "%s/control.sock", dir);
                 break;
         case QAPI_PROFILE_VMM:
-                n = snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/vmm.sock", dir);
+                n = asprintf(&path, "%s/vmm.sock", dir);
                 break;
         case _QAPI_PROFILE_MAX:
-                return -EINVAL;
+                break;
         }
-        return n < 0 || (size_t) n >= sizeof(ret->sun_path) ? -ENAMETOOLONG : 0;
+        return n < 0 ? NULL : path;
 }
 
 /* A last word to somebody who is not going to be a client, in a form that QMP clients show. */
@@ -165,19 +162,18 @@ static int endpoint_dispatch(sd_event_source *source, int listener, uint32_t rev
  * come then, and is judged by his credentials.
  */
 static int endpoint_listen(QmpEndpoint *endpoint) {
-        struct sockaddr_un address;
+        _cleanup_free_ char *path = endpoint_make_path(endpoint);
         int fd, r;
 
-        r = endpoint_make_address(endpoint, &address);
-        if (r < 0)
-                return r;
+        if (!path)
+                return -ENOMEM;
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
-        if ((unlink(address.sun_path) < 0 && errno != ENOENT) ||
-            bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
-            chmod(address.sun_path, 0666) < 0 || listen(fd, SOMAXCONN) < 0) {
+        r = unlink(path) < 0 && errno != ENOENT ? -errno : socket_path_bind(fd, path);
+        if (r == 0 && (chmod(path, 0666) < 0 || listen(fd, SOMAXCONN) < 0))
                 r = -errno;
+        if (r < 0) {
                 close(fd);
                 return r;
         }
@@ -221,14 +217,15 @@ int qmp_endpoint_new(QmpEndpoint **ret, QmpServer *server, QapiProfile profile, 
 }
 
 QmpEndpoint *qmp_endpoint_free(QmpEndpoint *endpoint) {
-        struct sockaddr_un address;
+        _cleanup_free_ char *path = NULL;
 
         if (!endpoint)
                 return NULL;
         list_foreach_safe(i, n, &endpoint->clients)
                 qmp_peer_hang_up(qmp_peer_from_endpoint_link(i));
-        if (endpoint->source && endpoint_make_address(endpoint, &address) == 0)
-                (void) unlink(address.sun_path);
+        path = endpoint->source ? endpoint_make_path(endpoint) : NULL;
+        if (path)
+                (void) unlink(path);
         sd_event_source_disable_unref(endpoint->source);
         sd_event_source_disable_unref(endpoint->window);
         throttle_deinit(&endpoint->throttle);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Connections of the QMP server on real sockets: who gets in, what they get, and what ends them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -263,17 +265,34 @@ static void test_endpoint_goes(void) {
         peer_assert_event(&peer, 2);
 }
 
+/* The longest name in a folder that leaves it no room in an address: who connects has means, too. */
 static void test_long_path(void) {
         _cleanup_(fixture_deinit) Fixture f;
+        _cleanup_(buffer_deinit) Buffer path = BUFFER_NULL;
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
         QmpEndpoint *endpoint = NULL;
         char name[81];
+        int fd, folder;
 
         fixture_init(&f, 0, 0);
         memset(name, 'a', sizeof(name) - 1);
         name[sizeof(name) - 1] = '\0';
-        CU_ASSERT_EQUAL(qmp_endpoint_new(&endpoint, f.server, QAPI_PROFILE_MACHINE, name),
-                        -ENAMETOOLONG);
-        CU_ASSERT_PTR_NULL(endpoint);
+        CU_ASSERT_EQUAL(buffer_printf(&path, "%s/qmp/", f.dir), 0);
+        folder = open(buffer_content(&path), O_PATH | O_CLOEXEC);
+        CU_ASSERT(buffer_length(&path) + strlen(name) + strlen(".sock") >= sizeof(address.sun_path));
+
+        CU_ASSERT_EQUAL_FATAL(qmp_endpoint_new(&endpoint, f.server, QAPI_PROFILE_MACHINE, name), 0);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        (void) snprintf(address.sun_path,
+                        sizeof(address.sun_path),
+                        "/proc/self/fd/%d/%s.sock",
+                        folder,
+                        name);
+        CU_ASSERT_EQUAL(connect(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+        qmp_endpoint_free(endpoint);
+        CU_ASSERT_EQUAL(access(address.sun_path, F_OK), -1);
+        close(fd);
+        close(folder);
 }
 
 /* What a child of uid nobody sees, whose supplementary (or only) group is this: it connects `n` times
