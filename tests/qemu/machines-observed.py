@@ -199,7 +199,7 @@ def a_second_way_in_is_a_spare(stage):
     dump = Dump(stage, f'={a}', f'={b}')
     qemu(stage, *monitor(a), *monitor(b), '-name', 'twice')
     first = dump.wait('attached')
-    assert [m for m in dump.quiet() if m['type'] in ('attached', 'problem')] == []
+    assert [m for m in dump.quiet(1) if m['type'] in ('attached', 'problem')] == []
     dump.command('twice', 'cont')
     dump.wait('event', event='RESUME')
     assert not [m for m in dump.quiet() if m.get('event') == 'RESUME']

@@ -6,7 +6,7 @@ import time
 
 # How much slower than usual this build may be (sanitizers); tests/run sets it.
 SLOW = float(os.environ.get('TOCSIN_SLOW', '1'))
-SECONDS = 10
+SECONDS = 30
 
 
 class Late(Exception):
