@@ -378,6 +378,7 @@ int daemon_new(Daemon **ret, const char *config_file) {
         daemon->lock_fd = -1;
         daemon->files_max = daemon_get_files_max();
         list_init(&daemon->writing);
+        list_init(&daemon->amends);
         daemon->deadline_us = USEC_INFINITY;
         daemon->config_file = config_file;
         daemon->started_us = daemon_now(daemon).real_us;
@@ -431,6 +432,7 @@ Daemon *daemon_free(Daemon *daemon) {
         vmm_free(daemon->vmm);
         store_close(daemon->store, DAEMON_STORE_WAIT_US);
         daemon_forget_writes(daemon);
+        daemon_forget_notes(daemon);
         watch_free(daemon->watch);
         sd_event_source_disable_unref(daemon->deadline);
         sd_event_unref(daemon->event);

@@ -46,8 +46,10 @@ struct Daemon {
         bool stopping;
         /* daemon-evidence.c */
         char *evidence_program;
-        List amends;
         DaemonSweep *sweep;
+        /* daemon-note.c */
+        List amends;
+        unsigned n_amends;
 };
 
 /* Everything up to the loop. What is wrong has been reported when it fails. */
@@ -79,6 +81,18 @@ void daemon_acted(const char *machine, uint64_t incident, IncidentOutcome outcom
 /* daemon-evidence.c */
 int daemon_open_evidence(Daemon *daemon);
 void daemon_close_evidence(Daemon *daemon);
+
+/* daemon-note.c: a step of an incident, open or closed */
+typedef struct DaemonNote {
+        const char *what, *text;
+        const char *error;        /* or NULL */
+        const EvidenceFile *file; /* that is kept now, or NULL */
+        const char *drops;        /* file that is kept no longer, or NULL */
+} DaemonNote;
+/* Logs it, too. Not from within the watch. */
+void daemon_note(Daemon *daemon, const char *machine, uint64_t incident, const DaemonNote *note);
+void daemon_forget_notes(Daemon *daemon); /* after store_close() */
+
 /* daemon-plugin.c */
 unsigned daemon_plugin_kinds(const WatchMachine *machine, void *daemon);
 bool daemon_consult(const WatchMachine *machine,
