@@ -71,6 +71,7 @@ static void daemon_record(const IncidentInfo *incident, void *userdata) {
                 act_closed(daemon->act, incident->id);
                 vmm_closed(daemon->vmm, incident->machine, incident->id);
         }
+        daemon_notify(daemon, incident);
         daemon->writes++;
         if (write) {
                 *write = (DaemonWrite){ .daemon = daemon, .number = daemon->writes };

@@ -339,6 +339,8 @@ static int daemon_open_parts(Daemon *daemon, const char *boot_id) {
         if (r >= 0)
                 r = daemon_open_kernel(daemon);
         if (r >= 0)
+                r = daemon_open_notify(daemon);
+        if (r >= 0)
                 r = machines_new(&daemon->machines,
                                  daemon->event,
                                  daemon->kernel,
@@ -423,6 +425,7 @@ Daemon *daemon_free(Daemon *daemon) {
         act_free(daemon->act);
         daemon_close_evidence(daemon);
         machines_free(daemon->machines);
+        daemon_close_notify(daemon);
         kernel_client_free(daemon->kernel);
         if (daemon->watch)
                 watch_foreach(daemon->watch, daemon_free_endpoint, NULL);

@@ -19,6 +19,7 @@
 
 typedef struct Daemon Daemon;
 typedef struct DaemonSweep DaemonSweep;
+typedef struct DaemonNotify DaemonNotify;
 
 struct Daemon {
         sd_event *event;
@@ -47,6 +48,7 @@ struct Daemon {
         /* daemon-evidence.c */
         char *evidence_program;
         DaemonSweep *sweep;
+        DaemonNotify *notify; /* daemon-notify.c */
         /* daemon-note.c */
         List amends;
         unsigned n_amends;
@@ -92,6 +94,12 @@ typedef struct DaemonNote {
 /* Logs it, too. Not from within the watch. */
 void daemon_note(Daemon *daemon, const char *machine, uint64_t incident, const DaemonNote *note);
 void daemon_forget_notes(Daemon *daemon); /* after store_close() */
+
+/* daemon-notify.c */
+int daemon_open_notify(Daemon *daemon);
+void daemon_close_notify(Daemon *daemon);
+/* Whoever is to be told of this record, will be. May be called from within the watch. */
+void daemon_notify(Daemon *daemon, const IncidentInfo *incident);
 
 /* daemon-plugin.c */
 unsigned daemon_plugin_kinds(const WatchMachine *machine, void *daemon);

@@ -48,6 +48,15 @@ static const char *config_state_word(const ConfigKey *key, unsigned value) {
         return run_state_to_string((RunState) value);
 }
 
+static const char *config_moment_word(const ConfigKey *key, unsigned value) {
+        static const char *const words[_NOTIFY_MOMENT_MAX] = {
+                [NOTIFY_OPENED] = "opened",
+                [NOTIFY_CLOSED] = "closed",
+        };
+
+        return value < ELEMENTSOF(words) ? words[value] : NULL;
+}
+
 static const char *config_evidence_word(const ConfigKey *key, unsigned value) {
         /* bit by bit as EvidenceKind; what can't be taken yet may not be asked for */
         static const char *const words[] = { "registers", "", "", "memory" };
@@ -147,6 +156,7 @@ static const ConfigType config_type_events = {
 #define GUEST_SET(member) .set = offsetof(ConfigGuest, member)
 #define RULE(member) .offset = offsetof(Rule, member)
 #define PLUGIN(member) .offset = offsetof(PluginConfig, member)
+#define NOTIFY(member) .offset = offsetof(NotifyConfig, member)
 #define RULE_SET(member) .set = offsetof(Rule, member)
 #define SECONDS(n) ((n) *USEC_PER_SEC)
 #define HOURS(n) SECONDS((n) *UINT64_C(3600))
@@ -493,6 +503,44 @@ static const ConfigKey config_plugin_keys[] = {
           .doc = "Files and folders it may write to. Without it: none." },
 };
 
+static const ConfigKey config_notify_keys[] = {
+        { "program",
+          &config_type_path,
+          NOTIFY(program),
+          .max = PATH_LENGTH_MAX,
+          .doc = "What is run. It and the folders above it must be root's, and nobody else may write to "
+                 "them." },
+        { "on",
+          &config_type_words,
+          NOTIFY(on),
+          .word = config_moment_word,
+          .initial = "opened",
+          .doc = "opened: when it is known what is to be done, before it is. closed: when the record is "
+                 "complete." },
+        { "kinds",
+          &config_type_words,
+          NOTIFY(kinds),
+          .word = config_kind_word,
+          .doc = "Kinds of incidents. Without it: all." },
+        { "machine",
+          &config_type_glob,
+          NOTIFY(machine),
+          .doc = "Name of the machine. Without it: every machine." },
+        { "user",
+          &config_type_name,
+          NOTIFY(user),
+          .initial = "tocsin",
+          .doc = "Who runs it. Where tocsin-kernel was not started as root: who started it, whatever "
+                 "this says." },
+        { "deadline",
+          &config_type_time,
+          NOTIFY(deadline_us),
+          .min = SECONDS(1),
+          .max = SECONDS(600),
+          .initial = "30s",
+          .doc = "It and what it has started are ended when they take longer." },
+};
+
 static const ConfigKey config_store_keys[] = {
         { "incidents",
           &config_type_number,
@@ -629,6 +677,12 @@ const ConfigSectionKeys config_sections[_CONFIG_SECTION_MAX] = {
                                     "it. What stands in [plugin NAME options] is the plugin's: "
                                     "tocsinctl plugins shows what there is.",
                                     KEYS(config_plugin_keys) },
+        [CONFIG_SECTION_NOTIFY] = { "notify",
+                                    "NAME",
+                                    "A program that is told of incidents: the record, one line of JSON, "
+                                    "is its standard input. What it prints becomes a step of the "
+                                    "record. Nothing waits for it.",
+                                    KEYS(config_notify_keys) },
         [CONFIG_SECTION_STORE] = { "store",
                                    NULL,
                                    "The record, in STATE-DIR/tocsin.db.",

@@ -10,7 +10,7 @@
 /* The structs a section's keys are stored in. */
 enum {
         CONFIG_BASE_OWN,    /* Config; in [guest] ConfigGuest, in [rule] Rule, in [plugin]
-                         * PluginConfig */
+                             * PluginConfig, in [notify] NotifyConfig */
         CONFIG_BASE_POLICY, /* Policy */
         _CONFIG_BASE_MAX,
 };
@@ -30,6 +30,7 @@ typedef enum ConfigSectionId {
         CONFIG_SECTION_GUEST,
         CONFIG_SECTION_RULE,
         CONFIG_SECTION_PLUGIN,
+        CONFIG_SECTION_NOTIFY,
         CONFIG_SECTION_STORE,
         CONFIG_SECTION_EVIDENCE,
         _CONFIG_SECTION_MAX,

@@ -43,6 +43,7 @@ int config_build_rule(ConfigBuild *build, ConfigSection *section, const char *ar
  * plugins=. */
 int config_build_plugin(ConfigBuild *build, ConfigSection *section, const char *argument);
 int config_build_plugins(ConfigBuild *build, ConfigTree *tree);
+int config_build_notify(ConfigBuild *build, ConfigSection *section, const char *argument);
 /* Whether what follows "plugin" is "NAME options". */
 bool config_is_plugin_options(const char *argument);
 /* "FILE:LINE" of the section, or NULL when out of memory. */

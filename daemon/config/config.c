@@ -28,6 +28,7 @@ Config *config_free(Config *config) {
         config_words_free(config->attach_users);
         config_words_free(config->vmm_allow);
         plugin_configs_free(config->plugins, config->n_plugins);
+        notify_configs_free(config->notifies, config->n_notifies);
         policy_free(config->policy);
         free(config);
         return NULL;
@@ -251,6 +252,8 @@ static int config_build_section(ConfigBuild *build, ConfigSection *section) {
                 return config_build_rule(build, section, argument);
         if (id == CONFIG_SECTION_PLUGIN)
                 return config_build_plugin(build, section, argument);
+        if (id == CONFIG_SECTION_NOTIFY)
+                return config_build_notify(build, section, argument);
         return 0;
 }
 

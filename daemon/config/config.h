@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "daemon/evidence/evidence.h"
+#include "daemon/kernel/notify-config.h"
 #include "daemon/machine/machines.h"
 #include "daemon/plugin/plugin-config.h"
 #include "daemon/store/store.h"
@@ -37,6 +38,9 @@ typedef struct Config {
         /* [plugin NAME] */
         PluginConfig *plugins;
         size_t n_plugins;
+        /* [notify NAME] */
+        NotifyConfig *notifies;
+        size_t n_notifies;
         Policy *policy;
 } Config;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Serving requests, one after the other: no verb waits, so a peer can't hold up another. The one
- * difficulty is what a peer may do with its socket: a peer that sends what is no request, or that
- * does not take its replies, is closed.
+ * Serving requests, one after the other: no verb waits, so a peer can't hold up another; the reply of
+ * one that takes time is owed. The one difficulty is what a peer may do with its socket: a peer that
+ * sends what is no request, or that does not take its replies, is closed.
  */
 #include "daemon/kernel/helper.h"
 
@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "daemon/kernel/fd.h"
+#include "daemon/kernel/notifier.h"
 #include "daemon/kernel/protocol.h"
 #include "daemon/kernel/qmp-path.h"
 #include "policy/util/list.h"
@@ -23,7 +24,15 @@ typedef struct KernelPeer {
         List peers;
         sd_event_source *source;
         int fd;
+        List owed; /* of HelperOwed */
 } KernelPeer;
+
+/* A reply that comes later; if the peer has gone by then, it comes to nobody. */
+typedef struct HelperOwed {
+        List owed;
+        KernelPeer *peer; /* or NULL */
+        KernelHeader header;
+} HelperOwed;
 
 struct KernelHelper {
         sd_event *event;
@@ -34,14 +43,18 @@ struct KernelHelper {
         int listen_fd;
         List peers;
         unsigned n_peers;
+        Notifier *notifier;
 };
 
 /* What came with a request, and what goes with its reply. */
 typedef struct HelperCall {
+        KernelPeer *peer;
+        const KernelHeader *header;
         const char *text;
         int shown;   /* descriptor that came along, or -1 */
         int fd;      /* to hand over, or -1 */
         char *error; /* what is wrong, in words */
+        bool later;  /* the reply is owed */
 } HelperCall;
 
 typedef struct HelperVerb {
@@ -93,15 +106,71 @@ static int helper_kill(KernelHelper *helper, HelperCall *call) {
         return r;
 }
 
+static void helper_drop(KernelPeer *peer);
+
+static void helper_notified(int r, const char *text, void *userdata) {
+        HelperOwed *owed = userdata;
+        KernelPeer *peer = owed->peer;
+        KernelHeader reply = owed->header;
+
+        list_remove(&owed->owed);
+        free(owed);
+        reply.result = r;
+        if (!peer)
+                return;
+        r = kernel_packet_send(peer->fd, &reply, text, -1);
+        if (r < 0) {
+                helper_log(peer->helper, "a peer can't be answered, and is closed: %s", strerror(-r));
+                helper_drop(peer);
+        }
+}
+
+static int helper_notify(KernelHelper *helper, HelperCall *call) {
+        const NotifyConfig *config;
+        NotifyRequest request;
+        HelperOwed *owed;
+        int r;
+
+        r = notify_request_parse(call->text, &request);
+        if (r < 0)
+                return r;
+        config = helper->ops->find_notify(request.section, helper->userdata);
+        if (!config) {
+                if (asprintf(&call->error, "[notify %s]: is not configured", request.section) < 0)
+                        call->error = NULL;
+                return -EPERM;
+        }
+        owed = malloc(sizeof(*owed));
+        if (!owed)
+                return -ENOMEM;
+        *owed = (HelperOwed){ .peer = call->peer, .header = *call->header };
+        list_init(&owed->owed);
+        r = notifier_start(helper->notifier, config, &request, helper_notified, owed, &call->error);
+        if (r < 0) {
+                free(owed);
+                return r;
+        }
+        list_append(&call->peer->owed, &owed->owed);
+        call->later = true;
+        return 0;
+}
+
 static const HelperVerb helper_verbs[_KERNEL_VERB_MAX] = {
         [KERNEL_VERB_CONNECT_QMP] = { "connect-qmp", helper_connect_qmp },
         [KERNEL_VERB_RELOAD] = { "reload", helper_reload },
         [KERNEL_VERB_KILL] = { "kill", helper_kill },
+        [KERNEL_VERB_NOTIFY] = { "notify", helper_notify },
 };
 
 static KernelPeer *kernel_peer_free(KernelPeer *peer) {
         if (!peer)
                 return NULL;
+        list_foreach_safe(i, next, &peer->owed) {
+                HelperOwed *owed = list_entry(i, HelperOwed, owed);
+
+                list_remove(&owed->owed);
+                owed->peer = NULL;
+        }
         list_remove(&peer->peers);
         peer->helper->n_peers--;
         sd_event_source_disable_unref(peer->source);
@@ -122,7 +191,11 @@ static void helper_drop(KernelPeer *peer) {
 
 /* 0, or negative: the peer is to be closed. */
 static int helper_serve(KernelPeer *peer, const KernelPacket *request, int shown, bool known) {
-        HelperCall call = { .text = request->text, .shown = shown, .fd = -1 };
+        HelperCall call = { .peer = peer,
+                            .header = &request->header,
+                            .text = request->text,
+                            .shown = shown,
+                            .fd = -1 };
         KernelHelper *helper = peer->helper;
         KernelHeader reply = request->header;
         int r;
@@ -137,6 +210,8 @@ static int helper_serve(KernelPeer *peer, const KernelPacket *request, int shown
                 r = -EOPNOTSUPP;
                 call.error = strdup("this tocsin-kernel is older than tocsind and has no such verb");
         }
+        if (call.later)
+                return 0;
         reply.result = r < 0 ? r : 0;
         r = kernel_packet_send(peer->fd, &reply, call.error, call.fd);
         free(call.error);
@@ -185,6 +260,7 @@ int kernel_helper_add_peer(KernelHelper *helper, int fd) {
                 return -ENOMEM;
         peer->helper = helper;
         peer->fd = TAKE_FD(owned);
+        list_init(&peer->owed);
         list_append(&helper->peers, &peer->peers);
         helper->n_peers++;
         r = sd_event_add_io(helper->event, &peer->source, peer->fd, EPOLLIN, helper_dispatch_peer, peer);
@@ -234,10 +310,16 @@ int kernel_helper_new(KernelHelper **ret,
                       const KernelHelperOps *ops,
                       void *userdata) {
         KernelHelper *helper;
+        int r;
 
         helper = calloc(1, sizeof(*helper));
         if (!helper)
                 return -ENOMEM;
+        r = notifier_new(&helper->notifier, event);
+        if (r < 0) {
+                free(helper);
+                return r;
+        }
         helper->event = sd_event_ref(event);
         helper->ops = ops;
         helper->userdata = userdata;
@@ -255,6 +337,7 @@ KernelHelper *kernel_helper_free(KernelHelper *helper) {
                 kernel_peer_free(list_entry(i, KernelPeer, peers));
         sd_event_source_disable_unref(helper->listener);
         (void) fd_close(helper->listen_fd);
+        notifier_free(helper->notifier);
         sd_event_unref(helper->event);
         free(helper);
         return NULL;

@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/kernel/guest-kill.h"
+#include "daemon/kernel/notify-config.h"
 #include "policy/util/cleanup.h"
 
 /* tocsind, and one more while it is being replaced; anything above is refused. */
@@ -21,6 +22,8 @@ typedef struct KernelHelperOps {
         bool (*may_connect)(const char *path, void *userdata);
         /* Whose connections show that they are guests. */
         GuestKillOps guests;
+        /* The section of this name, borrowed for the call, or NULL. */
+        const NotifyConfig *(*find_notify)(const char *name, void *userdata);
         /* Reads the configuration again: 0, or a negative errno and words to be freed. */
         int (*reload)(char **ret_error, void *userdata);
         /* The last peer has gone. May be NULL. */

@@ -23,11 +23,13 @@
 #include <time.h>
 
 #include "daemon/kernel/fd.h"
+#include "daemon/kernel/notifier.h"
 #include "daemon/kernel/protocol.h"
 #include "policy/util/list.h"
 #include "policy/util/moment.h"
 
-/* No verb of the helper waits for anything, so one that has not answered for so long hangs. */
+/* No verb of the helper waits for anything but a program, so one that has not answered for so long,
+ * or so long after the program's time, hangs. */
 #define KERNEL_DEADLINE_US (10 * USEC_PER_SEC)
 #define KERNEL_PAUSE_MIN_US (1 * USEC_PER_SEC)
 #define KERNEL_PAUSE_MAX_US (60 * USEC_PER_SEC)
@@ -45,6 +47,8 @@ typedef struct KernelRequest {
         int fd;          /* to be sent along, or -1 */
         KernelDone func; /* NULL: cancelled, or nobody wants to know */
         void *userdata;
+        uint64_t within_us; /* the verb's own time, besides the helper's */
+        uint64_t due_us;    /* answered by then, once it is sent */
 } KernelRequest;
 
 struct KernelClient {
@@ -60,7 +64,6 @@ struct KernelClient {
 };
 
 static void kernel_client_kick(KernelClient *client);
-
 static uint64_t kernel_client_now(KernelClient *client) {
         uint64_t now = 0;
 
@@ -144,7 +147,7 @@ static void kernel_client_receive(KernelClient *client, const KernelPacket *repl
                         r = -EBADMSG;
                 if (r < 0)
                         fd = fd_close(fd);
-                kernel_request_finish(request, r, fd, r < 0 ? reply->text : NULL);
+                kernel_request_finish(request, r, fd, reply->text[0] ? reply->text : NULL);
                 return;
         }
         (void) fd_close(fd);
@@ -168,7 +171,6 @@ static int kernel_client_dispatch_io(sd_event_source *source, int fd, uint32_t r
         kernel_client_receive(client, &reply, passed);
         if (client->fd < 0)
                 return 0;
-        client->timer = sd_event_source_disable_unref(client->timer);
         kernel_client_kick(client);
         return 0;
 }
@@ -288,6 +290,23 @@ static int kernel_client_dispatch_timer(sd_event_source *source, uint64_t usec, 
         return 0;
 }
 
+/* One timer for the request that has to be answered first. */
+static void kernel_client_arm_deadline(KernelClient *client) {
+        uint64_t due_us = USEC_INFINITY, now = kernel_client_now(client);
+
+        if (client->fd < 0)
+                return;
+        client->timer = sd_event_source_disable_unref(client->timer);
+        list_foreach(i, &client->sent) {
+                const KernelRequest *request = list_entry(i, KernelRequest, requests);
+
+                if (request->due_us < due_us)
+                        due_us = request->due_us;
+        }
+        if (due_us != USEC_INFINITY)
+                (void) kernel_client_arm(client, due_us > now ? due_us - now : 0);
+}
+
 /* Sends what waits, as far as the window allows. */
 static void kernel_client_kick(KernelClient *client) {
         while (client->fd >= 0 && client->n_sent < KERNEL_REQUESTS_MAX &&
@@ -302,27 +321,23 @@ static void kernel_client_kick(KernelClient *client) {
                 list_remove(&request->requests);
                 list_append(&client->sent, &request->requests);
                 client->n_sent++;
+                request->due_us = kernel_client_now(client) + KERNEL_DEADLINE_US + request->within_us;
         }
-        if (client->fd >= 0 && client->n_sent > 0 && !client->timer)
-                (void) kernel_client_arm(client, KERNEL_DEADLINE_US);
+        kernel_client_arm_deadline(client);
 }
 
 static int kernel_client_request(KernelClient *client,
-                                 KernelVerb verb,
+                                 const KernelRequest *what,
                                  const char *text,
-                                 int fd,
-                                 KernelDone func,
-                                 void *userdata) {
+                                 int fd) {
         KernelRequest *request;
 
-        request = calloc(1, sizeof(*request));
+        request = malloc(sizeof(*request));
         if (!request)
                 return -ENOMEM;
+        *request = *what;
         list_init(&request->requests);
         request->id = ++client->last_id;
-        request->verb = verb;
-        request->func = func;
-        request->userdata = userdata;
         request->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
         request->text = text ? strdup(text) : NULL;
         if ((fd >= 0 && request->fd < 0) || (text && !request->text)) {
@@ -337,7 +352,9 @@ static int kernel_client_request(KernelClient *client,
 }
 
 int kernel_client_connect_qmp(KernelClient *client, const char *path, KernelDone func, void *userdata) {
-        return kernel_client_request(client, KERNEL_VERB_CONNECT_QMP, path, -1, func, userdata);
+        KernelRequest what = { .verb = KERNEL_VERB_CONNECT_QMP, .func = func, .userdata = userdata };
+
+        return kernel_client_request(client, &what, path, -1);
 }
 
 int kernel_client_kill(KernelClient *client,
@@ -345,14 +362,30 @@ int kernel_client_kill(KernelClient *client,
                        int connection,
                        KernelDone func,
                        void *userdata) {
+        KernelRequest what = { .verb = KERNEL_VERB_KILL, .func = func, .userdata = userdata };
         char text[64];
 
         (void) snprintf(text, sizeof(text), "%d %" PRIu64, process->pid, process->start_time);
-        return kernel_client_request(client, KERNEL_VERB_KILL, text, connection, func, userdata);
+        return kernel_client_request(client, &what, text, connection);
+}
+
+int kernel_client_notify(KernelClient *client,
+                         const char *text,
+                         uint64_t within_us,
+                         KernelDone func,
+                         void *userdata) {
+        KernelRequest what = { .verb = KERNEL_VERB_NOTIFY,
+                               .func = func,
+                               .userdata = userdata,
+                               .within_us = within_us + NOTIFIER_GRACE_US };
+
+        return kernel_client_request(client, &what, text, -1);
 }
 
 int kernel_client_reload(KernelClient *client) {
-        return kernel_client_request(client, KERNEL_VERB_RELOAD, NULL, -1, NULL, NULL);
+        KernelRequest what = { .verb = KERNEL_VERB_RELOAD };
+
+        return kernel_client_request(client, &what, NULL, -1);
 }
 
 void kernel_client_cancel(KernelClient *client, void *userdata) {

@@ -41,5 +41,13 @@ int kernel_client_kill(KernelClient *client,
                        int connection,
                        KernelDone func,
                        void *userdata);
+/* Runs the program of a [notify] section; `text` as notify-request.h has it. `within_us` is how long the
+ * program may take, after which it is ended. The answer is how it ended and what it printed
+ * (notifier.h); -EBUSY: as many as may run do. */
+int kernel_client_notify(KernelClient *client,
+                         const char *text,
+                         uint64_t within_us,
+                         KernelDone func,
+                         void *userdata);
 /* Forgets the requests of that userdata: their func is not called. */
 void kernel_client_cancel(KernelClient *client, void *userdata);

@@ -80,6 +80,15 @@ static bool main_is_caller(const char *path, uid_t uid, void *userdata) {
                attach_socket_may_call(main->config->attach_users, uid);
 }
 
+static const NotifyConfig *main_find_notify(const char *name, void *userdata) {
+        const Main *main = userdata;
+
+        for (size_t i = 0; i < main->config->n_notifies; i++)
+                if (strcmp(main->config->notifies[i].name, name) == 0)
+                        return &main->config->notifies[i];
+        return NULL;
+}
+
 static int main_reload(char **ret_error, void *userdata) {
         return main_load(userdata, false, ret_error);
 }
@@ -99,6 +108,7 @@ static void main_log(const char *text, void *userdata) {
 static const KernelHelperOps main_ops = {
         .may_connect = main_may_connect,
         .guests = { .is_monitor = main_is_monitor, .is_caller = main_is_caller },
+        .find_notify = main_find_notify,
         .reload = main_reload,
         .alone = main_alone,
         .log = main_log,

@@ -2,7 +2,7 @@
 /*
  * What tocsin-kernel keeps of root: CAP_DAC_OVERRIDE, because a QEMU's socket and the folder it lies
  * in belong to the QEMU's user (connecting asks for write permission); CAP_KILL, because so does its
- * process. Each later verb that needs more adds its line here.
+ * process; CAP_SETUID and CAP_SETGID, because a [notify] program is to have less. Each later verb that needs more adds its line here.
  */
 #include "daemon/kernel/privilege.h"
 
@@ -15,7 +15,9 @@
 
 static const unsigned privilege_kept[] = {
         CAP_DAC_OVERRIDE, /* connect-qmp */
-        CAP_KILL,         /* kill */
+        CAP_KILL,         /* kill; to end a program of notify */
+        CAP_SETUID,       /* notify: a program runs as its user= */
+        CAP_SETGID,       /* the same */
 };
 
 int privilege_drop(void) {
@@ -28,7 +30,7 @@ int privilege_drop(void) {
         for (size_t i = 0; i < ELEMENTSOF(privilege_kept); i++)
                 if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, privilege_kept[i]) < 0)
                         return -EINVAL;
-        /* the bounding set too: nothing is ever executed from here */
+        /* the bounding set too: what is executed from here gets no more */
         if (capng_apply(CAPNG_SELECT_ALL) < 0)
                 return -EPERM;
         return 0;

@@ -7,7 +7,6 @@
  *
  * The helper trusts nothing of a request: kernel_request_parse() is pure, and fuzzed.
  */
-#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,14 +21,19 @@
  * buffer (about 250 small packets): a peer that does not take them is closed, never waited for. */
 #define KERNEL_REQUESTS_MAX 32
 
-/* Longest text behind a header: a path. Replies carry a line for people. */
-#define KERNEL_TEXT_MAX ((size_t) PATH_MAX)
+/* Longest text behind a header: a path, or an incident's record. Replies carry a line for people, or
+ * what a program printed. */
+#define KERNEL_TEXT_MAX ((size_t) 64 * 1024)
+
+/* So many [notify] programs run at once. */
+#define KERNEL_NOTIFY_MAX 4
 
 /* Numbers never change meaning; new verbs go to the end. */
 typedef enum KernelVerb {
         KERNEL_VERB_CONNECT_QMP = 1, /* text: the path; reply: a connected socket */
         KERNEL_VERB_RELOAD = 2,      /* no text; the helper reads its configuration again */
         KERNEL_VERB_KILL = 3,        /* text: "PID START-TIME"; with tocsind's connection to it */
+        KERNEL_VERB_NOTIFY = 4, /* text: notify-request.h; the reply comes when the program ended */
         _KERNEL_VERB_MAX,
 } KernelVerb;
 

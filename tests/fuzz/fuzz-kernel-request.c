@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "daemon/kernel/guest-kill.h"
+#include "daemon/kernel/notify-request.h"
 #include "daemon/kernel/protocol.h"
 #include "daemon/kernel/qmp-path.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        NotifyRequest notify;
         GuestKillClaim claim;
         KernelPacket packet;
         int r;
@@ -23,6 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             !strpbrk(packet.text, "[*?"))
                 abort();
         if (guest_kill_parse(packet.text, &claim) == 0 && claim.pid <= 0)
+                abort();
+        /* what reaches a program's environment */
+        if (notify_request_parse(packet.text, &notify) == 0 &&
+            (strpbrk(notify.section, " \n=$`/") || strpbrk(notify.machine, " \n=$`/") ||
+             notify.record + notify.n_record != packet.text + packet.header.length))
                 abort();
         return 0;
 }

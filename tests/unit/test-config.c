@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Texts and what is said of them, section by section; in one file, since each is a line of a table. */
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -132,15 +133,56 @@ static void test_unknown_words(void) {
                 { "[guests web]\nmode=enforce\n",
                   "warning: f:1: [guests web]: unknown section; did you mean [guest]?" },
                 { "[colour]\nred=1\n", "warning: f:1: [colour]: unknown section" },
-                /* of later versions: nobody is to believe that it works already */
-                { "[notify mail]\nprogram=/bin/true\n",
-                  "warning: f:1: [notify mail]: unknown section" },
                 { "[guest]\nmode=enforce\n", "f:1: expected [guest GLOB], found [guest]" },
                 { "[daemon x]\ndry-run=yes\n", "f:1: expected [daemon], found [daemon x]" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
                 check_said(table[i].text, table[i].said);
+}
+
+static void test_notify(void) {
+        static const struct {
+                const char *text, *said;
+        } table[] = {
+                { "[notify mail]\nprogram=/bin/true\n", "" },
+                { "[notify mail]\n", "f:1: [notify mail] program: expected a program, found none" },
+                { "[notify mail]\nprogram=tell\n",
+                  "f:2: [notify mail] program: expected an absolute path without .. of at most 4095 "
+                  "bytes, found 'tell'" },
+                { "[notify a b]\nprogram=/bin/true\n",
+                  "f:1: [notify a b]: expected a name of at most 80 letters, digits, '_', '.', ':' "
+                  "and '-'" },
+        };
+        _cleanup_(loaded_deinit) Loaded loaded;
+        const NotifyConfig *n;
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                check_said(table[i].text, table[i].said);
+
+        load(&loaded,
+             "[notify one]\nprogram=/bin/one\n"
+             "[notify two]\nprogram=/bin/two\nkinds=panic, stopped\non=opened closed\n"
+             "machine=web-*\nuser=nobody\ndeadline=2min\n"
+             "[notify broken]\nprogram=/bin/three\ndeadline=0\n"
+             "[notify one]\nuser=daemon\n",
+             true);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(loaded.config);
+        CU_ASSERT_EQUAL_FATAL(loaded.config->n_notifies, 2);
+        n = &loaded.config->notifies[0];
+        CU_ASSERT_STRING_EQUAL(n->name, "one");
+        CU_ASSERT_STRING_EQUAL(n->program, "/bin/one");
+        CU_ASSERT_STRING_EQUAL(n->user, "daemon");
+        CU_ASSERT_EQUAL(n->kinds, 0);
+        CU_ASSERT_EQUAL(n->on, 1U << NOTIFY_OPENED);
+        CU_ASSERT_PTR_NULL(n->machine);
+        CU_ASSERT_EQUAL(n->deadline_us, 30 * USEC_PER_SEC);
+        n = &loaded.config->notifies[1];
+        CU_ASSERT_STRING_EQUAL(n->user, "nobody");
+        CU_ASSERT_EQUAL(n->kinds, 1U << INCIDENT_KIND_PANIC | 1U << INCIDENT_KIND_STOPPED);
+        CU_ASSERT_EQUAL(n->on, 1U << NOTIFY_OPENED | 1U << NOTIFY_CLOSED);
+        CU_ASSERT_STRING_EQUAL(n->machine, "web-*");
+        CU_ASSERT_EQUAL(n->deadline_us, 120 * USEC_PER_SEC);
 }
 
 static void test_broken_guests(void) {
@@ -587,6 +629,7 @@ static void test_tables(void) {
 TEST_MAIN("config",
           { "broken values", test_broken_values },
           { "unknown words", test_unknown_words },
+          { "notify", test_notify },
           { "broken guests", test_broken_guests },
           { "broken rules", test_broken_rules },
           { "broken lines", test_broken_lines },
