@@ -301,6 +301,12 @@ static void daemon_changed(WatchMachine *machine, WatchChange change, void *user
         }
 }
 
+static void daemon_decided(const IncidentInfo *incident, const char *text, void *userdata) {
+        Daemon *daemon = userdata;
+
+        journal_tell(&daemon->journal, incident, text);
+}
+
 static void daemon_report(const WatchMachine *machine,
                           WatchLevel level,
                           const char *text,
@@ -325,6 +331,7 @@ const WatchOps daemon_watch_ops = {
         .consult = daemon_consult,
         .tell = daemon_tell,
         .changed = daemon_changed,
+        .decided = daemon_decided,
         .report = daemon_report,
 };
 

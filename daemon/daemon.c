@@ -378,6 +378,7 @@ int daemon_new(Daemon **ret, const char *config_file) {
         if (!daemon)
                 return -ENOMEM;
         daemon->lock_fd = -1;
+        journal_init(&daemon->journal);
         daemon->files_max = daemon_get_files_max();
         list_init(&daemon->writing);
         list_init(&daemon->amends);
@@ -421,6 +422,7 @@ static void daemon_free_endpoint(WatchMachine *machine, void *userdata) {
 Daemon *daemon_free(Daemon *daemon) {
         if (!daemon)
                 return NULL;
+        journal_deinit(&daemon->journal);
         plugins_free(daemon->plugins);
         act_free(daemon->act);
         daemon_close_evidence(daemon);

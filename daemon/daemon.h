@@ -9,6 +9,7 @@
 #include "daemon/act/act.h"
 #include "daemon/config/config.h"
 #include "daemon/evidence/evidence.h"
+#include "daemon/journal.h"
 #include "daemon/kernel/kernel-client.h"
 #include "daemon/machine/machines.h"
 #include "daemon/plugin/plugins.h"
@@ -31,6 +32,7 @@ struct Daemon {
         QmpServer *server;
         QmpEndpoint *control;
         KernelClient *kernel;
+        Journal journal;
         Machines *machines;
         Watch *watch;
         Evidence *evidence;

@@ -12,26 +12,24 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A line longer than this is cut; the journal's own limit is 48 KiB. */
-#define REPORT_LINE_MAX 2048
-
 static int report_level = LOG_INFO;
 
 void report_set_level(int level) {
         report_level = level;
 }
 
-static size_t report_escape(const char *text, char *out, size_t size) {
+const char *report_escape(const char *text, char ret[static REPORT_LINE_MAX]) {
         size_t n = 0;
 
-        for (const unsigned char *p = (const unsigned char *) text; *p && n + 5 < size; p++) {
+        for (const unsigned char *p = (const unsigned char *) text; *p && n + 5 < REPORT_LINE_MAX;
+             p++) {
                 if (*p >= 0x20 && *p < 0x7f)
-                        out[n++] = (char) *p;
+                        ret[n++] = (char) *p;
                 else
-                        n += (size_t) snprintf(out + n, size - n, "\\x%02x", *p);
+                        n += (size_t) snprintf(ret + n, REPORT_LINE_MAX - n, "\\x%02x", *p);
         }
-        out[n] = '\0';
-        return n;
+        ret[n] = '\0';
+        return ret;
 }
 
 void report(int level, const char *subject, const char *format, ...) {
@@ -52,7 +50,7 @@ void report(int level, const char *subject, const char *format, ...) {
         /* systemd sets it for services whose stderr is the journal's socket */
         if (getenv("JOURNAL_STREAM"))
                 (void) snprintf(prefix, sizeof(prefix), "<%d>", level);
-        (void) report_escape(text, line, sizeof(line));
+        (void) report_escape(text, line);
         if (subject)
                 (void) fprintf(stderr, "%stocsind: %s: %s\n", prefix, subject, line);
         else

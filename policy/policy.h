@@ -122,7 +122,7 @@ typedef struct GuestSettings {
         MachineMode mode; /* observe with dry-run=yes */
         bool adopt;
         ActionSet actions;
-        char *const *plugins; /* NULL-terminated, or NULL */
+        char *const *plugins;   /* NULL-terminated, or NULL */
         const char *system_map; /* path of that of the guest's kernel, or NULL */
 } GuestSettings;
 

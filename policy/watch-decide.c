@@ -113,11 +113,7 @@ static void watch_conclude(WatchMachine *m, Incident *incident, Moment now) {
                 watch_announce_fault(m, incident);
         text = incident_describe(info);
         if (text)
-                watch_report(m,
-                             WATCH_LEVEL_WARNING,
-                             "incident %llu: %s",
-                             (unsigned long long) info->id,
-                             text);
+                m->watch->ops.decided(info, text, m->watch->userdata);
         watch_set_last_stop(m,
                             "%s (incident %llu)",
                             text ? text : incident_kind_to_string(info->kind),

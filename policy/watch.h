@@ -76,6 +76,8 @@ typedef struct WatchOps {
         /* Set these keys in the backend; watch_told() says what came of it. False: can't be sent. */
         bool (*tell)(const WatchMachine *machine, const ActionSet *set, void *userdata);
         void (*changed)(WatchMachine *machine, WatchChange change, void *userdata);
+        /* The decision stands; `text` is one line for people. */
+        void (*decided)(const IncidentInfo *incident, const char *text, void *userdata);
         /* One line for the log. */
         void (*report)(const WatchMachine *machine, WatchLevel level, const char *text, void *userdata);
 } WatchOps;

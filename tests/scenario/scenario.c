@@ -210,6 +210,15 @@ static void scenario_report(const WatchMachine *m, WatchLevel level, const char 
         scenario_say(userdata, "log", "%s %s", m->name, text);
 }
 
+static void scenario_decided(const IncidentInfo *info, const char *text, void *userdata) {
+        scenario_say(userdata,
+                     "log",
+                     "%s incident %llu: %s",
+                     info->machine,
+                     (unsigned long long) info->id,
+                     text);
+}
+
 static const WatchOps scenario_ops = {
         .next_incident = scenario_next_incident,
         .announce = scenario_announce,
@@ -218,6 +227,7 @@ static const WatchOps scenario_ops = {
         .ask = scenario_ask,
         .tell = scenario_tell,
         .changed = scenario_changed,
+        .decided = scenario_decided,
         .report = scenario_report,
 };
 
