@@ -131,6 +131,25 @@ static QmpServerConfig daemon_server_config(const Config *config) {
         };
 }
 
+/* A start with a good remainder is told of as long as it lasts. */
+static void daemon_tell_left_out(Daemon *daemon, const ConfigErrors *errors) {
+        const ConfigError *first = NULL;
+        char text[256];
+        unsigned n = 0;
+
+        for (size_t i = 0; i < errors->n_items; i++)
+                if (!errors->items[i].warning && n++ == 0)
+                        first = &errors->items[i];
+        if (!first)
+                return;
+        (void) snprintf(text,
+                        sizeof(text),
+                        "%u errors, and what they are in is left out; the first: %s",
+                        n,
+                        first->text);
+        daemon_problem("configuration", text, daemon);
+}
+
 static int daemon_load_config(Daemon *daemon) {
         _cleanup_(config_errors_deinit) ConfigErrors errors = {};
         int r;
@@ -141,8 +160,10 @@ static int daemon_load_config(Daemon *daemon) {
                 report(LOG_ERR, NULL, "strict=yes: a configuration with errors is not used");
                 return -EINVAL;
         }
-        if (r == 0)
+        if (r == 0) {
                 report_set_level(daemon->config->log_level);
+                daemon_tell_left_out(daemon, &errors);
+        }
         return r > 0 ? -EINVAL : r;
 }
 

@@ -51,10 +51,13 @@ struct Way {
         IndexLink by_path;
         WayKind kind;
         WayState state;
-        char *key;   /* the path, or who called; names it in problems */
-        char *name;  /* configured, or NULL */
-        List crowd;  /* of machines, while it waits for room; crowd.c */
-        bool wanted; /* while a configuration is applied */
+        char *key;    /* the path, or who called; names it in problems */
+        char *name;   /* configured, or NULL */
+        List crowd;   /* of machines, while it waits for room; crowd.c */
+        char *led_to; /* the machine whose connection was lost here, or NULL */
+        char *why;    /* the last attempt failed; NULL: it did not */
+        bool gone;    /* ... as it does when its QEMU has ended */
+        bool wanted;  /* while a configuration is applied */
         struct ucred peer;
 
         QmpClient *client;

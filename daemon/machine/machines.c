@@ -391,6 +391,21 @@ int machines_command(Machines *machines,
                                            .userdata = userdata });
 }
 
+void machines_foreach_trouble(const Machines *machines, MachinesTroubleFunc func, void *userdata) {
+        list_foreach(i, &machines->ways) {
+                const Way *way = list_entry(i, const Way, ways);
+                const char *given = way->led_to ? way->led_to : way->name;
+                _cleanup_free_ char *escaped = NULL;
+
+                if (!given || !way->why || way->state == WAY_JOINED)
+                        continue;
+                if (name_is_valid(given))
+                        func(given, way->why, way->gone, userdata);
+                else if (name_escape(given, &escaped) == 0)
+                        func(escaped, way->why, way->gone, userdata);
+        }
+}
+
 int machines_new(Machines **ret,
                  sd_event *event,
                  struct KernelClient *kernel,

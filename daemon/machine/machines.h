@@ -84,6 +84,10 @@ int machines_command(Machines *machines,
                      uint64_t deadline_us,
                      BackendDone done,
                      void *userdata);
+/* A way in to a machine whose name is known, from the configuration or from before, that is not
+ * connected. `gone`: a QEMU that has ended looks like that, which need be no trouble. */
+typedef void (*MachinesTroubleFunc)(const char *machine, const char *why, bool gone, void *userdata);
+void machines_foreach_trouble(const Machines *machines, MachinesTroubleFunc func, void *userdata);
 /* Descriptors that are the guests', or may become theirs: those of their endpoints are counted for
  * guests on their way in only. */
 size_t machines_count_files(const Machines *machines);

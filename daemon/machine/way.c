@@ -128,13 +128,23 @@ static void way_reset(Way *way) {
                 way->pause_us = 0;
 }
 
+/* For whoever asks about the machine. NULL: nothing is wrong. */
+static void way_set_why(Way *way, const char *why, bool gone) {
+        free(way->why);
+        way->why = why ? strdup(why) : NULL;
+        way->gone = gone;
+}
+
 /* An attempt, or a connection, has ended. May free the way. */
 static void way_fail(Way *way, int r, const char *why) {
         bool nobody = r == -ENOENT || r == -ENOTDIR || r == -ECONNREFUSED;
 
-        if (way->state == WAY_JOINED)
+        way_set_why(way, why, nobody || way->state == WAY_JOINED);
+        if (way->state == WAY_JOINED) {
+                free(way->led_to);
+                way->led_to = strdup(way->run->name);
                 run_part(way->run, way, why);
-        else
+        } else
                 way_problem(way, nobody ? NULL : why); /* a guest that does not run is none */
         way_reset(way);
         way_schedule(way, r);
@@ -162,6 +172,8 @@ static void way_inquired(int r, QmpIdentity *identity, const char *error, void *
         way->inquiry = qmp_inquiry_free(way->inquiry);
         way_set_state(way, WAY_JOINED);
         way->joined_us = machines_now(way->machines, CLOCK_BOOTTIME);
+        way_set_why(way, NULL, false);
+        free(TAKE_PTR(way->led_to));
         if (way->n_unheld > 0) {
                 char text[80];
 
@@ -247,6 +259,7 @@ void way_kick(Way *way) {
                 return;
         way->retry = sd_event_source_disable_unref(way->retry);
         if (!crowd_has_room(way->machines)) {
+                way_set_why(way, "tocsind has no open files left for it", false);
                 crowd_add(way);
                 return;
         }
@@ -354,6 +367,8 @@ Way *way_free(Way *way) {
         crowd_look(way->machines);
         free(way->key);
         free(way->name);
+        free(way->led_to);
+        free(way->why);
         free(way);
         return NULL;
 }

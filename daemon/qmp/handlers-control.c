@@ -36,8 +36,45 @@ static WatchMachine *handlers_find_machine(QmpCall *call, const char *name) {
 typedef struct HandlersList {
         Daemon *daemon;
         json_object *array;
+        json_object *troubles; /* machine -> why it is not connected */
         int r;
 } HandlersList;
+
+/* A guest that ran here and ended is no trouble; one that is configured and was never seen may be: a
+ * path that was misspelled looks like that. */
+static void handlers_add_trouble(const char *machine, const char *why, bool gone, void *userdata) {
+        HandlersList *list = userdata;
+        const WatchMachine *m = watch_find(list->daemon->watch, machine);
+
+        if (m && (m->attached || (m->ended_us > 0 && gone)))
+                return;
+        if (json_object_object_add(list->troubles, machine, json_object_new_string(why)) < 0)
+                list->r = -ENOMEM;
+}
+
+static int handlers_add_info(HandlersList *list, const MachineInfo *info) {
+        json_object *json = NULL;
+        int r;
+
+        r = machine_info_to_json(info, &json);
+        if (r == 0 && json_object_array_add(list->array, json) < 0)
+                r = -ENOMEM;
+        return r;
+}
+
+/* Machines that are known by their configuration alone. */
+static void handlers_add_unseen(HandlersList *list) {
+        json_object_object_foreach(list->troubles, machine, why) {
+                char *problem = (char *) (uintptr_t) json_object_get_string(why);
+                GuestSettings settings;
+                MachineInfo info = { .name = machine, .backend = BACKEND_TYPE_QMP, .problem = problem };
+
+                policy_get_guest(list->daemon->config->policy, machine, &settings);
+                info.mode = settings.mode;
+                if (list->r == 0)
+                        list->r = handlers_add_info(list, &info);
+        }
+}
 
 static int handlers_add_dump(const Daemon *daemon, MachineInfo *info) {
         EvidenceProgress progress;
@@ -57,24 +94,32 @@ static int handlers_add_dump(const Daemon *daemon, MachineInfo *info) {
 static void handlers_add_machine(WatchMachine *m, void *userdata) {
         _cleanup_(machine_info_freep) MachineInfo *info = NULL;
         HandlersList *list = userdata;
-        json_object *json = NULL;
+        json_object *why;
         int r;
 
         r = watch_machine_to_info(m, daemon_now(list->daemon), &info);
+        if (r == 0 && json_object_object_get_ex(list->troubles, m->name, &why)) {
+                info->problem = strdup(json_object_get_string(why));
+                r = info->problem ? 0 : -ENOMEM;
+                json_object_object_del(list->troubles, m->name);
+        }
         if (r == 0)
                 r = handlers_add_dump(list->daemon, info);
         if (r == 0)
-                r = machine_info_to_json(info, &json);
-        if (r == 0 && json_object_array_add(list->array, json) < 0)
-                r = -ENOMEM;
+                r = handlers_add_info(list, info);
         if (r < 0)
                 list->r = r;
 }
 
 void qmp_query_machines(QmpCall *call) {
-        HandlersList list = { qmp_call_get_server_userdata(call), json_object_new_array(), 0 };
+        HandlersList list = { .daemon = qmp_call_get_server_userdata(call),
+                              .array = json_object_new_array(),
+                              .troubles = json_object_new_object() };
 
+        machines_foreach_trouble(list.daemon->machines, handlers_add_trouble, &list);
         watch_foreach(list.daemon->watch, handlers_add_machine, &list);
+        handlers_add_unseen(&list);
+        json_object_put(list.troubles);
         if (list.r < 0) {
                 json_object_put(list.array);
                 handlers_fail(call, list.r);

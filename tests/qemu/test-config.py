@@ -57,6 +57,31 @@ def reload_changes_what_is_enforced(stage):
 
 
 @test
+def what_a_start_left_out_is_told(stage):
+    tocsin = stage.tocsin('[guest web]\npanic = dance\n[guest other]\npanic = pause\n')
+    problems = [problem for problem in tocsin.execute('query-tocsin')['problems'] if 'configuration' in problem]
+    assert len(problems) == 1 and 'dance' in problems[0], problems
+    tocsin.configure('[guest web]\npanic = pause\n')
+    tocsin.reload()
+    wait_for(lambda: not tocsin.execute('query-tocsin')['problems'], 'it to be mended')
+
+
+@test
+def a_guest_that_never_answered_is_shown(stage):
+    missing = stage.folder / 'missing.qmp'
+    tocsin = stage.tocsin(f'[guest web]\nqmp = {missing}\n')
+    web = tocsin.wait_machine('web', 'to be shown', lambda machine: 'problem' in machine)
+    assert not web['attached'] and 'run' not in web and str(missing) in web['problem'], web
+    assert str(missing) in tocsin.ctl('machines')
+    guest = stage.guest('web', 'x86-idle', path=missing, paused=False)
+    tocsin.wait_attached('web')
+    assert 'problem' not in tocsin.machine('web')
+    # That it was shut down is no trouble.
+    guest.kill()
+    assert 'problem' not in tocsin.wait_machine('web', 'to have ended', lambda machine: 'ended' in machine)
+
+
+@test
 def check_names_file_line_and_the_nearest_key(stage):
     file = stage.folder / 'bad.conf'
     file.write_text('[daemon]\nlog-level = loud\nruntime-dri = /run/x\n[guest web]\nmode = enforced\npanic = dance\n')
