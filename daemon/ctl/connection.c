@@ -69,6 +69,16 @@ const char *connection_get_error(const Connection *connection) {
         return connection && connection->error ? connection->error : "out of memory";
 }
 
+int connection_get_peer(const Connection *connection, uid_t *ret) {
+        struct ucred peer;
+        socklen_t size = sizeof(peer);
+
+        if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+                return -errno;
+        *ret = peer.uid;
+        return 0;
+}
+
 /* Returns 0 when there is something to do, -ETIME after the deadline, -EINTR when wake_fd or a
  * signal ended the wait. */
 static int connection_poll(Connection *connection, short events, uint64_t deadline_us, int wake_fd) {

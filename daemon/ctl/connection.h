@@ -6,6 +6,7 @@
  */
 #include <json-c/json.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "policy/qapi/qapi-error.h"
 
@@ -32,6 +33,8 @@ int connection_call(Connection *connection,
                     json_object *arguments,
                     json_object **ret,
                     QapiError *error);
+/* Who tocsind runs as. 0 or a negative errno. */
+int connection_get_peer(const Connection *connection, uid_t *ret);
 /* The next event, owned by the caller; NULL when the time is over. timeout_us may be USEC_INFINITY;
  * `wake_fd` (or -1) ends the wait early when it becomes readable. */
 int connection_wait_event(Connection *connection, uint64_t timeout_us, int wake_fd, json_object **ret);

@@ -75,9 +75,8 @@ int ctl_parse_options(const Ctl *ctl, const Option *options, int *argc, char **a
         return CTL_EXIT_OK;
 }
 
-int ctl_call(Ctl *ctl, const char *command, json_object *arguments, json_object **ret) {
+int ctl_call_raw(Ctl *ctl, const char *command, json_object *arguments, json_object **ret) {
         QapiError error = QAPI_ERROR_NULL;
-        json_object *answer = NULL;
         int r = 0;
 
         if (!ctl->connection) {
@@ -86,7 +85,7 @@ int ctl_call(Ctl *ctl, const char *command, json_object *arguments, json_object 
                         json_object_put(arguments);
         }
         if (r == 0)
-                r = connection_call(ctl->connection, command, arguments, &answer, &error);
+                r = connection_call(ctl->connection, command, arguments, ret, &error);
         if (r < 0)
                 return ctl_fail_connection(ctl, ctl->connection);
         if (r == CONNECTION_E_REFUSED) {
@@ -94,6 +93,15 @@ int ctl_call(Ctl *ctl, const char *command, json_object *arguments, json_object 
                 qapi_error_deinit(&error);
                 return r;
         }
+        return CTL_EXIT_OK;
+}
+
+int ctl_call(Ctl *ctl, const char *command, json_object *arguments, json_object **ret) {
+        json_object *answer = NULL;
+        int r = ctl_call_raw(ctl, command, arguments, &answer);
+
+        if (r != CTL_EXIT_OK)
+                return r;
         if (ctl->json) {
                 *ret = answer;
                 return CTL_EXIT_OK;

@@ -54,6 +54,8 @@ int ctl_parse_options(const Ctl *ctl, const Option *options, int *argc, char **a
  * caller, and is safe for a terminal unless --json was given.
  */
 int ctl_call(Ctl *ctl, const char *command, json_object *arguments, json_object **ret);
+/* The same as it came, for a file. */
+int ctl_call_raw(Ctl *ctl, const char *command, json_object *arguments, json_object **ret);
 /* A command whose answer is empty: prints {} with --json, else nothing. */
 int ctl_command(Ctl *ctl, const char *command, json_object *arguments);
 

@@ -30,11 +30,13 @@ static const CtlVerb main_verbs[] = {
           "--once, or output that is no terminal, prints the view once.\n",
           verb_top },
         { "incidents",
-          "[list [FILTER...] | show N... | ack N...]",
+          "[list [FILTER...] | show N... | ack N... | export N [FILE]]",
           "what happened, what was decided and done",
           "Filters of list: --machine GLOB, --kind KIND, --status STATUS, --since TIME, --until TIME (a\n"
           "span as \"2h\", or a UTC date as \"2026-11-21\" or \"2026-11-21 03:12\"), --signature WORD,\n"
-          "--stop-code N, --reason WORD, --before N, --limit N. --group counts equal crashes.\n",
+          "--stop-code N, --reason WORD, --before N, --limit N. --group counts equal crashes.\n"
+          "export packs the record, the report and the evidence in a tar file, incident-N.tar if not said\n"
+          "otherwise (- is standard output); --without-evidence leaves the latter out.\n",
           verb_incidents },
         { "explain",
           "INCIDENT | --machine NAME WHAT",

@@ -34,6 +34,13 @@ int verb_query_incident(Ctl *ctl, const char *id, json_object **ret) {
         return r == CTL_EXIT_OK ? ctl_call(ctl, "query-incident", arguments, ret) : r;
 }
 
+int verb_query_incident_raw(Ctl *ctl, const char *id, json_object **ret) {
+        json_object *arguments = NULL;
+        int r = verb_new_id(ctl, id, &arguments);
+
+        return r == CTL_EXIT_OK ? ctl_call_raw(ctl, "query-incident", arguments, ret) : r;
+}
+
 /* How often the same has happened, as an array of one CrashGroup at most. A machine's name is no glob
  * here, since names have none of its characters. */
 static int verb_query_same(Ctl *ctl, json_object *incident, const char *machine, json_object **ret) {
@@ -60,10 +67,9 @@ static void verb_read_map(json_object *incident, Buffer *ret) {
                 (void) fprintf(stderr, "tocsinctl: system-map %s: %s\n", path, input_say(r));
 }
 
-static int verb_print_incident(Ctl *ctl, json_object *incident) {
+int verb_write_report(Ctl *ctl, json_object *incident, Text *text) {
         _cleanup_(buffer_deinit) Buffer map_text = BUFFER_NULL;
         json_object *here = NULL, *all = NULL;
-        Text text = TEXT_NULL;
         int r = verb_query_same(ctl, incident, value_get_string(incident, "machine"), &here);
 
         if (r == CTL_EXIT_OK)
@@ -80,9 +86,7 @@ static int verb_print_incident(Ctl *ctl, json_object *incident) {
                         map = (SystemMap){ buffer_content(&map_text), buffer_length(&map_text) };
                         more.map = &map;
                 }
-                report_add_incident(&text, incident, &more);
-                text_add(&text, "\n");
-                r = ctl_print(&text);
+                report_add_incident(text, incident, &more);
         }
         json_object_put(here);
         json_object_put(all);
@@ -91,11 +95,17 @@ static int verb_print_incident(Ctl *ctl, json_object *incident) {
 
 static int verb_show_incident(Ctl *ctl, const char *id) {
         json_object *incident = NULL;
+        Text text = TEXT_NULL;
         int r = verb_query_incident(ctl, id, &incident);
 
         if (r != CTL_EXIT_OK)
                 return r;
-        r = ctl->json ? ctl_print_json(incident) : verb_print_incident(ctl, incident);
+        if (ctl->json) {
+                r = ctl_print_json(incident);
+        } else if ((r = verb_write_report(ctl, incident, &text)) == CTL_EXIT_OK) {
+                text_add(&text, "\n");
+                r = ctl_print(&text);
+        }
         json_object_put(incident);
         return r;
 }
@@ -236,5 +246,7 @@ int verb_incidents(Ctl *ctl, int argc, char **argv) {
                 return verb_each_incident(ctl, argc, argv, verb_show_incident);
         if (strcmp(argv[0], "ack") == 0)
                 return verb_each_incident(ctl, argc, argv, verb_acknowledge_incident);
-        return ctl_fail_usage(ctl, "%s is none of list, show and ack", argv[0]);
+        if (strcmp(argv[0], "export") == 0)
+                return verb_export_incident(ctl, argc, argv);
+        return ctl_fail_usage(ctl, "%s is none of list, show, ack and export", argv[0]);
 }

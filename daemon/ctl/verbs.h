@@ -24,3 +24,9 @@ int verb_new_plugin(Ctl *ctl, const char *name, const char *language);
 
 /* The record of an incident, by its number as it was typed; an exit status. */
 int verb_query_incident(Ctl *ctl, const char *id, json_object **ret);
+/* The same as it came. */
+int verb_query_incident_raw(Ctl *ctl, const char *id, json_object **ret);
+/* The report on an incident, of a record that has been escaped; an exit status. */
+int verb_write_report(Ctl *ctl, json_object *incident, Text *text);
+/* `export N [FILE]`, with the word itself; an exit status. */
+int verb_export_incident(Ctl *ctl, int argc, char **argv);

@@ -75,7 +75,7 @@ int folder_open_root(const char *state_dir, int *ret_fd) {
         state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (state_fd < 0)
                 return -errno;
-        return folder_make_dir(state_fd, "evidence", ret_fd);
+        return folder_make_dir(state_fd, FOLDER_ROOT, ret_fd);
 }
 
 /* "MACHINE STORE\n"; -ENOENT when it does not say. */

@@ -11,6 +11,8 @@
 
 #include "daemon/evidence/room.h"
 
+/* Below the state folder */
+#define FOLDER_ROOT "evidence"
 #define FOLDER_MEMORY "memory.kdump"
 #define FOLDER_REGISTERS "registers.txt"
 

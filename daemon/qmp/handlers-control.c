@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/evidence/folder.h"
 #include "daemon/report.h"
 #include "policy/decode/decode.h"
 #include "policy/qapi/json.h"
@@ -412,15 +413,19 @@ void qmp_query_tocsin(QmpCall *call) {
         _cleanup_free_ char **problems = calloc(n + 1, sizeof(*problems));
         _cleanup_free_ char *log = strdup(store_get_log(daemon->store));
         _cleanup_free_ char *health = strdup(store_get_health(daemon->store));
+        _cleanup_free_ char *evidence = NULL;
         json_object *ret = NULL;
 
-        if (!problems || !log || !health) {
+        if (asprintf(&evidence, "%s/" FOLDER_ROOT, daemon->config->state_dir) < 0)
+                evidence = NULL;
+        if (!problems || !log || !health || !evidence) {
                 handlers_fail(call, -ENOMEM);
                 return;
         }
         watch_foreach(daemon->watch, handlers_count_machine, &status);
         status.log = log;
         status.store = health;
+        status.evidence = evidence;
         status.problems = problems;
         json_object_object_foreach(daemon->problems, key, value) {
                 if (asprintf(&problems[status.n_problems],

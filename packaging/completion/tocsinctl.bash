@@ -41,10 +41,10 @@ _tocsinctl() {
     --panic) words='plain hyper-v: s390:' ;;
     --after | --since | --until | --before | --limit | --s390 | --signature | --stop-code) return ;;
     --reason) words='disabled-wait extint-loop pgmint-loop opint-loop' ;;
-    incidents) words='list show ack --machine --kind --status --since --until --signature --stop-code --reason
+    incidents) words='list show ack export --machine --kind --status --since --until --signature --stop-code --reason
         --before --limit --group' ;;
     config) words='check show' ;;
-    show | ack) [[ $verb == incidents ]] && words=$(_tocsinctl_incidents) ;;
+    show | ack | export) [[ $verb == incidents ]] && words=$(_tocsinctl_incidents) ;;
     *)
         case $verb in
         '') words="$verbs --socket --json --help --version" ;;
@@ -57,6 +57,9 @@ _tocsinctl() {
         incidents)
             case " ${COMP_WORDS[*]} " in
             *' show '* | *' ack '*) words=$(_tocsinctl_incidents) ;;
+            *' export '*)
+                mapfile -t COMPREPLY < <(compgen -f -W --without-evidence -- "$cur")
+                return ;;
             *) words='--machine --kind --status --since --until --signature --stop-code --reason --before
                 --limit --group' ;;
             esac ;;

@@ -48,8 +48,8 @@ complete -c tocsinctl -n '__fish_seen_subcommand_from monitor incidents explain 
 complete -c tocsinctl -n '__fish_seen_subcommand_from monitor' -l event -x -d 'Only these events'
 complete -c tocsinctl -n '__fish_seen_subcommand_from monitor' -l after -x -d 'What came after this number first'
 complete -c tocsinctl -n '__fish_seen_subcommand_from top' -l once -d 'Print the view once'
-complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -a 'list show ack'
-complete -c tocsinctl -n '__fish_seen_subcommand_from show ack explain' -a '(__tocsinctl_incidents)'
+complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -a 'list show ack export'
+complete -c tocsinctl -n '__fish_seen_subcommand_from show ack export explain' -a '(__tocsinctl_incidents)'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents explain' -l kind -x -a "$kinds"
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l status -x -a 'open held acting closed'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l since -x -d 'A span or a UTC date'
@@ -57,6 +57,7 @@ complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l until -x -d 
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l signature -x -d 'Equal crashes'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l stop-code -x -d 'Of Windows'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l reason -x -a 'disabled-wait extint-loop pgmint-loop opint-loop'
+complete -c tocsinctl -n '__fish_seen_subcommand_from export' -F -l without-evidence -d 'Pack the rest'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l group -d 'Count equal crashes'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l before -x -d 'Only smaller numbers'
 complete -c tocsinctl -n '__fish_seen_subcommand_from incidents' -l limit -x -d 'At most so many'
