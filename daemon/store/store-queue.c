@@ -269,6 +269,11 @@ bool store_queue_has_writes(const StoreQueue *queue) {
         return !list_is_empty(&queue->urgent) || !list_is_empty(&queue->bulk);
 }
 
+bool store_queue_is_pressing(const StoreQueue *queue) {
+        return !list_is_empty(&queue->urgent) || !list_is_empty(&queue->reads) ||
+               queue->bytes >= STORE_BATCH_BYTES;
+}
+
 void store_queue_take_writes(StoreQueue *queue) {
         size_t n = 0, bytes = 0;
 

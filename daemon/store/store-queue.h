@@ -102,6 +102,8 @@ void store_queue_push(StoreQueue *queue, StoreOp *op, StoreLostFunc lost, void *
 /* Returns true when it stops being `full`. */
 bool store_queue_relax(StoreQueue *queue);
 bool store_queue_has_writes(const StoreQueue *queue);
+/* Somebody waits for what is queued, or it fills a transaction. Without that it may gather. */
+bool store_queue_is_pressing(const StoreQueue *queue);
 /* Moves writes to `taken`, incidents before events, up to the bounds of one transaction. */
 void store_queue_take_writes(StoreQueue *queue);
 bool store_queue_can_read(const StoreQueue *queue, bool anyway);

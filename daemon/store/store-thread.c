@@ -30,6 +30,9 @@
 #define STORE_TRIES 2
 /* Most that a database in memory takes. */
 #define STORE_MEMORY_BYTES (UINT64_C(16) << 20)
+/* Events gather for so long, so that a stream of them costs a few transactions and wakeups a second
+ * and not one each; they are lost, and told as lost, if tocsind is killed meanwhile. */
+#define STORE_GATHER_US (20 * USEC_PER_MSEC)
 /* The write-ahead log is worked in when it has so many pages, or an eighth of its share. */
 #define STORE_WAL_PAGES 1000
 
@@ -393,23 +396,35 @@ static void store_thread_read(StoreThread *t) {
         }
 }
 
-/* The lock is held. */
-static bool store_thread_can_write(const StoreThread *t) {
+/* The lock is held. Something besides what is queued. */
+static bool store_thread_must_write(const StoreThread *t) {
         const StoreShared *shared = t->shared;
 
         return t->more || shared->limits_changed || shared->holes_changed || !t->mark.known ||
                shared->asked.seq != t->mark.next_seq ||
-               shared->asked.incident != t->mark.next_incident ||
-               store_queue_has_writes(&shared->queue);
+               shared->asked.incident != t->mark.next_incident;
 }
 
-static void store_thread_sleep(StoreThread *t) {
+/* The lock is held. Nothing but events waits, and more of them may come until *until_us (0: begin). */
+static bool store_thread_gathers(const StoreThread *t, uint64_t *until_us) {
+        uint64_t now = store_now_us(CLOCK_MONOTONIC);
+
+        if (store_thread_is_due(t) || store_thread_must_write(t) ||
+            store_queue_is_pressing(&t->shared->queue))
+                return false;
+        if (*until_us == 0)
+                *until_us = now + STORE_GATHER_US;
+        return now < *until_us;
+}
+
+/* Until there is a signal, or that time. */
+static void store_thread_sleep(StoreThread *t, uint64_t until_us) {
         struct timespec until = {
-                .tv_sec = (time_t) (t->retry_us / USEC_PER_SEC),
-                .tv_nsec = (long) (t->retry_us % USEC_PER_SEC) * 1000,
+                .tv_sec = (time_t) (until_us / USEC_PER_SEC),
+                .tv_nsec = (long) (until_us % USEC_PER_SEC) * 1000,
         };
 
-        if (t->retry_us > 0)
+        if (until_us < USEC_INFINITY)
                 (void) pthread_cond_timedwait(&t->shared->work, &t->shared->lock, &until);
         else
                 (void) pthread_cond_wait(&t->shared->work, &t->shared->lock);
@@ -418,6 +433,7 @@ static void store_thread_sleep(StoreThread *t) {
 /* Waits for work. Returns false when it is time to go. */
 static bool store_thread_wait(StoreThread *t, bool *ret_write) {
         StoreShared *shared = t->shared;
+        uint64_t gather_us = 0, until_us;
         bool write = false, closing;
 
         store_thread_lock(t);
@@ -425,10 +441,17 @@ static bool store_thread_wait(StoreThread *t, bool *ret_write) {
         if (store_queue_relax(&shared->queue) || shared->hung)
                 store_shared_wake(shared);
         while (!shared->closing) {
-                write = store_thread_is_due(t) || (!t->failing && store_thread_can_write(t));
-                if (write || store_queue_can_read(&shared->queue, t->failing))
-                        break;
-                store_thread_sleep(t);
+                until_us = t->retry_us > 0 ? t->retry_us : USEC_INFINITY;
+                write = store_thread_is_due(t) ||
+                        (!t->failing &&
+                         (store_thread_must_write(t) || store_queue_has_writes(&shared->queue)));
+                if (write || store_queue_can_read(&shared->queue, t->failing)) {
+                        if (!store_thread_gathers(t, &gather_us))
+                                break;
+                        if (gather_us < until_us)
+                                until_us = gather_us;
+                }
+                store_thread_sleep(t, until_us);
         }
         closing = shared->closing;
         shared->busy_since_us = store_now_us(CLOCK_MONOTONIC);

@@ -229,16 +229,19 @@ static void store_on_lost(uint64_t seq, void *userdata) {
 
 void store_push(Store *store, StoreOp *op) {
         StoreShared *shared = store->shared;
-        bool full;
+        bool full, first;
 
         if (op->answer)
                 list_append(&store->waiting, &op->waiting_link);
         store_lock(store);
         full = shared->queue.full;
+        first = !store_queue_has_writes(&shared->queue);
         store_queue_push(&shared->queue, op, store_on_lost, shared);
         if (!list_is_empty(&shared->queue.completed) || full != shared->queue.full)
                 store_shared_wake(shared);
-        (void) pthread_cond_signal(&shared->work);
+        /* Of events that gather the thread knows since the first. */
+        if (first || store_queue_is_pressing(&shared->queue))
+                (void) pthread_cond_signal(&shared->work);
         store_unlock(store);
 
         if (!store->timer_armed)

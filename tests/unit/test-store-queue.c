@@ -104,6 +104,36 @@ static void test_order(void) {
         store_queue_deinit(&queue);
 }
 
+/* Events alone may gather; whoever waits, or a transaction's worth of them, ends that. */
+static void test_pressing(void) {
+        StoreQueue queue = { .limit = 1 << 20 };
+        Lost lost = {};
+
+        store_queue_init(&queue);
+        CU_ASSERT_FALSE(store_queue_is_pressing(&queue));
+        test_push(&queue, STORE_OP_EVENT, 1, &lost);
+        CU_ASSERT_FALSE(store_queue_is_pressing(&queue));
+        test_push(&queue, STORE_OP_READ_EVENTS, 2, &lost);
+        CU_ASSERT_TRUE(store_queue_is_pressing(&queue));
+        store_queue_take_writes(&queue);
+        test_complete_taken(&queue);
+        CU_ASSERT_PTR_NOT_NULL(store_queue_take_read(&queue, false));
+        test_complete_taken(&queue);
+        CU_ASSERT_FALSE(store_queue_is_pressing(&queue));
+
+        test_push(&queue, STORE_OP_INCIDENT, 3, &lost);
+        CU_ASSERT_TRUE(store_queue_is_pressing(&queue));
+        store_queue_take_writes(&queue);
+        test_complete_taken(&queue);
+        CU_ASSERT_FALSE(store_queue_is_pressing(&queue));
+
+        for (uint64_t number = 4; !store_queue_is_pressing(&queue) && number < 10000; number++)
+                test_push(&queue, STORE_OP_EVENT, number, &lost);
+        CU_ASSERT_TRUE(store_queue_is_pressing(&queue));
+        CU_ASSERT_EQUAL(lost.n, 0);
+        store_queue_deinit(&queue);
+}
+
 static void test_drop(void) {
         StoreQueue queue = {};
         Lost lost = {};
@@ -300,6 +330,7 @@ TEST_MAIN("store-queue",
           { "order", test_order },
           { "a newer version replaces one that waits", test_replace },
           { "8,000 incidents at once, six times", test_mass },
+          { "what does not wait", test_pressing },
           { "what is dropped", test_drop },
           { "what is dropped with those it replaced", test_drop_replaced },
           { "answers are bounded", test_answers })

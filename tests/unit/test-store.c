@@ -37,6 +37,24 @@ static void test_events(void) {
         store_fixture_deinit(&f);
 }
 
+/* Nobody asks for them, and nothing else is written. */
+static void test_gathered_events(void) {
+        StoreFixture f;
+        int64_t n = 0;
+
+        store_fixture_init(&f);
+        store_fixture_open(&f);
+        for (unsigned i = 0; i < 3; i++)
+                store_fixture_put_event(&f, "vm1");
+        for (unsigned i = 0; n < 3 && i < 500; i++) {
+                store_fixture_run_for(&f, 10000);
+                n = store_fixture_query(&f, "SELECT count(*) FROM events");
+        }
+        CU_ASSERT_EQUAL(n, 3);
+        store_fixture_close(&f);
+        store_fixture_deinit(&f);
+}
+
 static void test_clean_restart(void) {
         StoreFixture f;
         ReadResult result;
@@ -455,6 +473,7 @@ static void test_speed(void) {
 
 TEST_MAIN("store",
           { "events come back in order", test_events },
+          { "events are written unasked", test_gathered_events },
           { "numbers go on after a clean end", test_clean_restart },
           { "incidents are kept and replaced", test_incidents },
           { "filters", test_filters },
