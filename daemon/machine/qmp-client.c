@@ -32,6 +32,8 @@
 /* What a process that has ended can have left in its socket is less: the kernel's buffer. */
 #define QMP_CLIENT_DRAIN_MAX ((size_t) 16 << 20)
 
+#define QMP_CLIENT_EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
+
 typedef enum QmpClientState {
         QMP_CLIENT_GREETING,
         QMP_CLIENT_NEGOTIATING,
@@ -57,7 +59,8 @@ struct QmpClient {
         uint64_t heard_us;
         unsigned version;
         bool flooding;
-        char *why; /* it was closed */
+        bool blocked; /* EPOLLOUT is asked for */
+        char *why;    /* it was closed */
 };
 
 static uint64_t qmp_client_now(const QmpClient *client) {
@@ -117,17 +120,18 @@ static void qmp_client_close_format(QmpClient *client, const char *format, ...) 
 }
 
 /*
- * Edge-triggered, and set again after each turn, which tells of what is still there. A socket that
- * is ready stays on the kernel's list otherwise, and is looked at again in each turn of the loop:
- * with 10,000 guests panicking at once that was a minute of nothing else.
+ * Edge-triggered: a socket that is ready stays on the kernel's list otherwise, and is looked at again
+ * in each turn of the loop; with 10,000 guests panicking at once that was a minute of nothing else.
+ * Setting it again tells of what is still there, and is left out when that is nothing.
  */
-static void qmp_client_watch(QmpClient *client) {
-        uint32_t events = EPOLLIN | EPOLLET;
+static void qmp_client_watch(QmpClient *client, bool again) {
+        bool blocked = buffer_length(&client->out) > 0;
 
-        if (buffer_length(&client->out) > 0)
-                events |= EPOLLOUT;
-        if (client->io)
-                (void) sd_event_source_set_io_events(client->io, events);
+        if (!client->io || (!again && client->blocked == blocked))
+                return;
+        client->blocked = blocked;
+        (void) sd_event_source_set_io_events(client->io,
+                                             QMP_CLIENT_EVENTS | (blocked ? EPOLLOUT : 0));
 }
 
 /* Sends what the socket takes. A peer that is gone is noticed by reading: it may have said more. */
@@ -168,7 +172,7 @@ static void qmp_client_flush(QmpClient *client) {
                         client->passed_at -= (size_t) n;
                 buffer_consume(&client->out, (size_t) n);
         }
-        qmp_client_watch(client);
+        qmp_client_watch(client, false);
 }
 
 /* Appends one command, or nothing. */
@@ -362,17 +366,20 @@ static void qmp_client_set_flooding(QmpClient *client, bool flooding) {
 
 static int qmp_client_dispatch_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         QmpClient *client = userdata;
+        /* the end comes once, and may come along with the last bytes */
+        bool again = revents & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
         int r;
 
         if (revents & EPOLLOUT)
                 qmp_client_flush(client);
-        if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+        if (revents & ~(uint32_t) EPOLLOUT) {
                 r = qmp_client_take_turn(client);
                 if (r < 0 && r != -EAGAIN)
                         qmp_client_close(client, "the connection was closed");
                 qmp_client_set_flooding(client, r > 0);
+                again |= r != 0;
         }
-        qmp_client_watch(client);
+        qmp_client_watch(client, again);
         qmp_client_arm(client);
         return 0;
 }
@@ -449,7 +456,7 @@ int qmp_client_new(QmpClient **ret, sd_event *event, int fd, const QmpClientOps 
         if (r < 0)
                 return r;
         r = sd_event_add_io(
-                event, &client->io, client->fd, EPOLLIN | EPOLLET, qmp_client_dispatch_io, client);
+                event, &client->io, client->fd, QMP_CLIENT_EVENTS, qmp_client_dispatch_io, client);
         if (r < 0)
                 return r;
         qmp_client_arm(client);

@@ -211,6 +211,32 @@ static void test_events(void) {
         stage_deinit(&stage);
 }
 
+static void test_last_words_of(unsigned n, bool half) {
+        static const char event[] = "{" STAMP ", \"event\": \"STOP\"}\r\n";
+        Stage stage;
+
+        stage_negotiate(&stage);
+        for (unsigned i = 0; i < n; i++)
+                CU_ASSERT_EQUAL(send(stage.peer, event, strlen(event), 0), (ssize_t) strlen(event));
+        if (half) {
+                CU_ASSERT_EQUAL(shutdown(stage.peer, SHUT_WR), 0);
+        } else {
+                stage.peer = fd_close(stage.peer);
+        }
+        stage_run(&stage);
+        CU_ASSERT_EQUAL(stage.n_events, n);
+        CU_ASSERT_EQUAL(stage.n_closed, 1);
+        stage_deinit(&stage);
+}
+
+/* Told by one edge: the end has to be found behind the bytes, of which there may be several turns. */
+static void test_last_words(void) {
+        test_last_words_of(1, false);
+        test_last_words_of(1, true);
+        test_last_words_of(250, false);
+        test_last_words_of(250, true);
+}
+
 static void test_hostile_peers(void) {
         static const struct {
                 const char *text, *why;
@@ -438,6 +464,7 @@ TEST_MAIN("qmp-client",
           { "deadline", test_deadline },
           { "limits of calls", test_limits_of_calls },
           { "events", test_events },
+          { "last words", test_last_words },
           { "hostile peers", test_hostile_peers },
           { "endless line", test_endless_line },
           { "flood waits", test_flood_waits },
