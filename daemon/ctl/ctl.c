@@ -5,9 +5,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "daemon/ctl/escape.h"
 #include "daemon/ctl/table.h"
 #include "daemon/ctl/value.h"
+#include "policy/escape.h"
 #include "policy/qapi/json.h"
 
 int ctl_fail_usage(const Ctl *ctl, const char *format, ...) {

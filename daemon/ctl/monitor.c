@@ -11,10 +11,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "daemon/ctl/escape.h"
 #include "daemon/ctl/event.h"
 #include "daemon/ctl/value.h"
 #include "daemon/ctl/verbs.h"
+#include "policy/escape.h"
 #include "policy/qapi/json.h"
 #include "policy/util/glob.h"
 #include "policy/util/moment.h"

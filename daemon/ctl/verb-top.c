@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/ctl/escape.h"
 #include "daemon/ctl/top.h"
 #include "daemon/ctl/verbs.h"
+#include "policy/escape.h"
 #include "policy/util/moment.h"
 
 /* A view that no event renews is renewed after this: tocsind may have come back. */

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/ctl/escape.h"
 #include "daemon/ctl/event.h"
 #include "daemon/ctl/report.h"
 #include "daemon/ctl/top.h"
+#include "policy/escape.h"
 #include "policy/qapi/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "daemon/ctl/escape.h"
 #include "daemon/ctl/options.h"
 #include "daemon/ctl/table.h"
 #include "daemon/ctl/text.h"
+#include "policy/escape.h"
 #include "policy/qapi/json.h"
 #include "policy/util/moment.h"
 #include "tests/unit/harness.h"

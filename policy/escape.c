@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "daemon/ctl/escape.h"
+#include "policy/escape.h"
 
 #include <errno.h>
 #include <stdbool.h>
