@@ -12,10 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/ctl/escape.h"
 #include "daemon/ctl/tar.h"
 #include "daemon/ctl/value.h"
 #include "daemon/ctl/verbs.h"
+#include "policy/escape.h"
 #include "policy/qapi/json.h"
 
 #define VERB_OUTPUT_SIZE 64
