@@ -16,19 +16,8 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
-/* JOURNAL_STREAM names the file that systemd gave us for stderr: somebody may have put another in its
- * place since. */
-static bool journal_is_stderr(void) {
-        const char *stream = getenv("JOURNAL_STREAM");
-        uint64_t device, inode;
-        struct stat st;
-
-        return stream && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 &&
-               fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
-}
-
 void journal_init(Journal *journal) {
-        journal->fd = journal_is_stderr()
+        journal->fd = report_is_journal()
                               ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
                               : -1;
 }

@@ -6,11 +6,16 @@
  */
 #include "daemon/report.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "policy/escape.h"
 
 static int report_level = LOG_INFO;
 
@@ -19,17 +24,27 @@ void report_set_level(int level) {
 }
 
 const char *report_escape(const char *text, char ret[static REPORT_LINE_MAX]) {
-        size_t n = 0;
+        _cleanup_free_ char *escaped = escape_string(text, strnlen(text, REPORT_LINE_MAX));
+        size_t n;
 
-        for (const unsigned char *p = (const unsigned char *) text; *p && n + 5 < REPORT_LINE_MAX;
-             p++) {
-                if (*p >= 0x20 && *p < 0x7f)
-                        ret[n++] = (char) *p;
-                else
-                        n += (size_t) snprintf(ret + n, REPORT_LINE_MAX - n, "\\x%02x", *p);
+        (void) snprintf(ret, REPORT_LINE_MAX, "%s", escaped ? escaped : "(out of memory)");
+        n = strlen(ret);
+        if (n == REPORT_LINE_MAX - 1) {
+                /* not within a character */
+                while (n > 0 && ((unsigned char) ret[n - 1] & 0xc0) == 0x80)
+                        n--;
+                ret[n > 0 ? n - 1 : 0] = '\0';
         }
-        ret[n] = '\0';
         return ret;
+}
+
+bool report_is_journal(void) {
+        const char *stream = getenv("JOURNAL_STREAM");
+        uint64_t device, inode;
+        struct stat st;
+
+        return stream && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 &&
+               fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 void report(int level, const char *subject, const char *format, ...) {
@@ -47,12 +62,14 @@ void report(int level, const char *subject, const char *format, ...) {
                 text = NULL;
                 return;
         }
-        /* systemd sets it for services whose stderr is the journal's socket */
-        if (getenv("JOURNAL_STREAM"))
+        if (report_is_journal())
                 (void) snprintf(prefix, sizeof(prefix), "<%d>", level);
         (void) report_escape(text, line);
-        if (subject)
-                (void) fprintf(stderr, "%stocsind: %s: %s\n", prefix, subject, line);
-        else
-                (void) fprintf(stderr, "%stocsind: %s\n", prefix, line);
+        (void) fprintf(stderr,
+                       "%s%s: %s%s%s\n",
+                       prefix,
+                       program_invocation_short_name,
+                       subject ? subject : "",
+                       subject ? ": " : "",
+                       line);
 }

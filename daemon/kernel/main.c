@@ -22,6 +22,7 @@
 #include "daemon/kernel/qmp-path.h"
 #include "daemon/machine/attach-socket.h"
 #include "daemon/machine/manager-path.h"
+#include "daemon/report.h"
 #include "tocsin-version.h"
 
 #define TOCSIN_USER "tocsin"
@@ -102,7 +103,7 @@ static void main_alone(void *userdata) {
 }
 
 static void main_log(const char *text, void *userdata) {
-        fprintf(stderr, SD_WARNING "%s\n", text);
+        report(LOG_WARNING, NULL, "%s", text);
 }
 
 static const KernelHelperOps main_ops = {
@@ -147,8 +148,7 @@ static int main_run(Main *main) {
                 return r;
         r = main_take_sockets(main, helper);
         if (r == 0)
-                fprintf(stderr,
-                        SD_ERR "tocsin-kernel is started by systemd or by tocsind, with a socket\n");
+                report(LOG_ERR, NULL, "is started by systemd or by tocsind, with a socket");
         if (r <= 0)
                 return r < 0 ? r : -EINVAL;
         r = privilege_drop();
@@ -208,20 +208,17 @@ int main(int argc, char *argv[]) {
                 return r < 0 ? 2 : EXIT_SUCCESS;
         r = main_load(&state, true, &error);
         if (r < 0) {
-                fprintf(stderr, SD_ERR "tocsin-kernel: %s\n", error ? error : strerror(-r));
+                report(LOG_ERR, NULL, "%s", error ? error : strerror(-r));
                 return EXIT_FAILURE;
         }
         if (state.fd >= 0 && geteuid() == 0)
-                fprintf(stderr,
-                        SD_NOTICE "tocsin-kernel: started by hand as root, and runs as it is\n");
+                report(LOG_NOTICE, NULL, "started by hand as root, and runs as it is");
         if (geteuid() != 0)
-                fprintf(stderr,
-                        SD_NOTICE "tocsin-kernel: uid %u may connect only to what it may open\n",
-                        geteuid());
+                report(LOG_NOTICE, NULL, "uid %u may connect only to what it may open", geteuid());
 
         r = main_run(&state);
         if (r < 0)
-                fprintf(stderr, SD_ERR "tocsin-kernel: %s\n", strerror(-r));
+                report(LOG_ERR, NULL, "%s", strerror(-r));
         sd_event_unref(state.event);
         config_free(state.config);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
