@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #include "daemon/kernel/fd.h"
+#include "daemon/launch.h"
 #include "policy/util/cleanup.h"
 
 struct Program {
@@ -80,46 +80,6 @@ static int program_dispatch_exit(sd_event_source *source, int fd, uint32_t reven
         return 0;
 }
 
-/* 0 and the process. It inherits stdin, stdout and stderr, and no environment. */
-static int program_spawn(const char *path,
-                         const char *const argv[],
-                         int stdin_fd,
-                         int stdout_fd,
-                         pid_t *ret) {
-        char *environment[] = { NULL };
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none;
-        int r;
-
-        r = posix_spawn_file_actions_init(&actions);
-        if (r != 0)
-                return -r;
-        r = posix_spawnattr_init(&attributes);
-        if (r != 0) {
-                (void) posix_spawn_file_actions_destroy(&actions);
-                return -r;
-        }
-        /* the daemon blocks signals for its loop; a child would inherit that */
-        (void) sigemptyset(&none);
-        r = posix_spawnattr_setsigmask(&attributes, &none);
-        if (r == 0)
-                r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-        if (r == 0)
-                r = stdin_fd >= 0
-                            ? posix_spawn_file_actions_adddup2(&actions, stdin_fd, STDIN_FILENO)
-                            : posix_spawn_file_actions_addopen(
-                                      &actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        if (r == 0)
-                r = posix_spawn_file_actions_adddup2(&actions, stdout_fd, STDOUT_FILENO);
-        if (r == 0)
-                r = posix_spawn(
-                        ret, path, &actions, &attributes, (char **) (uintptr_t) argv, environment);
-        (void) posix_spawnattr_destroy(&attributes);
-        (void) posix_spawn_file_actions_destroy(&actions);
-        return -r;
-}
-
 int program_new(Program **ret,
                 sd_event *event,
                 const char *path,
@@ -148,7 +108,13 @@ int program_new(Program **ret,
                 r = -errno;
                 goto fail;
         }
-        r = program_spawn(path, argv, stdin_fd, out, &program->pid);
+        r = launch(&(Launch){ .path = path,
+                              .argv = argv,
+                              .environment = (const char *const[]){ NULL },
+                              .fds = (const LaunchFd[]){ { stdin_fd, STDIN_FILENO },
+                                                         { out, STDOUT_FILENO } },
+                              .n_fds = 2 },
+                   &program->pid);
         if (r < 0)
                 goto fail;
         program->pidfd = pidfd_open(program->pid, 0);

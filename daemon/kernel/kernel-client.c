@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -25,6 +24,7 @@
 #include "daemon/kernel/fd.h"
 #include "daemon/kernel/notifier.h"
 #include "daemon/kernel/protocol.h"
+#include "daemon/launch.h"
 #include "policy/util/list.h"
 #include "policy/util/moment.h"
 
@@ -195,39 +195,14 @@ static int kernel_client_connect(KernelClient *client, int *ret_fd) {
 static int kernel_client_exec(KernelClient *client, int child_fd) {
         const char *argv[] = { client->helper, "--fd", "3", "--config", client->config_file, NULL };
         _Static_assert(KERNEL_CHILD_FD == 3, "the argument says so");
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none;
-        int r;
 
         if (!client->config_file)
                 argv[3] = NULL;
-        r = posix_spawn_file_actions_init(&actions);
-        if (r != 0)
-                return -r;
-        r = posix_spawnattr_init(&attributes);
-        if (r != 0) {
-                (void) posix_spawn_file_actions_destroy(&actions);
-                return -r;
-        }
-        /* the daemon blocks signals for its loop; a child would inherit that */
-        (void) sigemptyset(&none);
-        r = posix_spawnattr_setsigmask(&attributes, &none);
-        if (r == 0)
-                r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-        /* also clears close-on-exec when both are the same */
-        if (r == 0)
-                r = posix_spawn_file_actions_adddup2(&actions, child_fd, KERNEL_CHILD_FD);
-        if (r == 0)
-                r = posix_spawn(&client->child,
-                                client->helper,
-                                &actions,
-                                &attributes,
-                                (char **) (uintptr_t) argv,
-                                environ);
-        (void) posix_spawnattr_destroy(&attributes);
-        (void) posix_spawn_file_actions_destroy(&actions);
-        return -r;
+        return launch(&(Launch){ .path = client->helper,
+                                 .argv = argv,
+                                 .fds = &(LaunchFd){ child_fd, KERNEL_CHILD_FD },
+                                 .n_fds = 1 },
+                      &client->child);
 }
 
 static int kernel_client_spawn(KernelClient *client, int *ret_fd) {

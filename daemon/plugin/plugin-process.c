@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/kernel/fd.h"
+#include "daemon/launch.h"
 #include "daemon/report.h"
 #include "policy/util/buffer.h"
 #include "policy/util/moment.h"
@@ -288,44 +288,21 @@ static int plugin_process_spawn(PluginProcess *p, char **argv, const int fds[sta
                                                    "LANG=C.UTF-8",
                                                    "PYTHONDONTWRITEBYTECODE=1",
                                                    NULL };
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none, all;
+        const LaunchFd stdio[] = { { fds[0], STDIN_FILENO },
+                                   { fds[1], STDOUT_FILENO },
+                                   { fds[2], STDERR_FILENO } };
         int r;
 
-        r = posix_spawn_file_actions_init(&actions);
-        if (r != 0)
-                return -r;
-        r = posix_spawnattr_init(&attributes);
-        if (r != 0) {
-                (void) posix_spawn_file_actions_destroy(&actions);
-                return -r;
-        }
-        (void) sigemptyset(&none);
-        (void) sigfillset(&all);
-        r = posix_spawnattr_setsigmask(&attributes, &none);
-        if (r == 0)
-                r = posix_spawnattr_setsigdefault(&attributes, &all);
-        if (r == 0)
-                r = posix_spawnattr_setflags(&attributes,
-                                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                     POSIX_SPAWN_SETPGROUP);
-        for (int i = 0; r == 0 && i < 3; i++)
-                r = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
-        if (r == 0)
-                r = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-        if (r == 0)
-                r = posix_spawn(&p->pid,
-                                argv[0],
-                                &actions,
-                                &attributes,
-                                argv,
-                                (char **) (uintptr_t) environment);
-        (void) posix_spawnattr_destroy(&attributes);
-        (void) posix_spawn_file_actions_destroy(&actions);
-        if (r != 0)
+        r = launch(&(Launch){ .path = argv[0],
+                              .argv = (const char *const *) argv,
+                              .environment = environment,
+                              .fds = stdio,
+                              .n_fds = ELEMENTSOF(stdio),
+                              .own_group = true },
+                   &p->pid);
+        if (r < 0)
                 p->pid = 0;
-        return -r;
+        return r;
 }
 
 /* One end is ours and never blocks. */
