@@ -73,7 +73,7 @@ void daemon_problem(const char *key, const char *text, void *userdata) {
         bool known = json_object_object_get_ex(daemon->problems, key, &old);
 
         if (!text || !*text) {
-                if (known)
+                if (known && !text)
                         report(LOG_NOTICE, key, "mended");
                 json_object_object_del(daemon->problems, key);
                 return;

@@ -120,7 +120,7 @@ void daemon_answer(const WatchMachine *machine, const IncidentInfo *incident, vo
 /* daemon-restore.c */
 void daemon_restore(Daemon *daemon);
 
-/* Something an operator should know, by its subject; NULL: it is mended. */
+/* Something an operator should know, by its subject; NULL: it is mended; empty: it is forgotten. */
 void daemon_problem(const char *key, const char *text, void *daemon);
 /* A program of ours: it lies beside us in a build folder, and in libexec where installed. */
 int daemon_find_program(const char *name, char **ret);

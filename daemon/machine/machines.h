@@ -39,7 +39,8 @@ typedef void (*BackendDone)(int r, json_object *ret, const char *error, void *us
 typedef struct MachinesOps {
         void (*observe)(const Observation *observation, void *userdata);
         /* Something an operator should know that belongs to no run: a refusal, a path that does not
-         * answer. `key` names the subject so that a later text replaces it; NULL text: mended. */
+         * answer. `key` names the subject so that a later text replaces it; NULL text: mended;
+         * empty: forgotten, which is no news. */
         void (*problem)(const char *key, const char *text, void *userdata);
         /* Whether the guests may have so many descriptors in all. NULL: they may. */
         bool (*has_room)(size_t n_files, void *userdata);

@@ -48,7 +48,7 @@ static bool problems_forget_stale(Problems *problems) {
         for (size_t i = 0; i < problems->n_items; i++) {
                 if (now_us - problems->items[i].seen_us < PROBLEMS_STALE_US)
                         continue;
-                problems->func(problems->items[i].key, NULL, problems->userdata);
+                problems->func(problems->items[i].key, "", problems->userdata);
                 problems_remove(problems, i);
                 return true;
         }
@@ -81,7 +81,7 @@ void problems_set(Problems *problems, const char *key, const char *text) {
         Problem *problem = problems_find(problems, key);
 
         if (text && !*text)
-                text = NULL;
+                return;
         if (problem && text && strcmp(problem->text, text) == 0) {
                 problem->seen_us = problems_now();
                 return;

@@ -14,6 +14,7 @@
  * tried every minute, who calls comes every second. */
 #define PROBLEMS_STALE_US (10 * UINT64_C(60) * 1000000)
 
+/* `text` NULL: mended; empty: forgotten. */
 typedef void (*ProblemFunc)(const char *key, const char *text, void *userdata);
 
 typedef struct Problem {
@@ -29,7 +30,7 @@ typedef struct Problems {
         void *userdata;
 } Problems;
 
-/* `text` NULL or empty: mended. */
+/* `text` NULL: mended; empty: nothing happens. */
 void problems_set(Problems *problems, const char *key, const char *text);
 /* NULL: none. */
 const char *problems_get(const Problems *problems, const char *key);

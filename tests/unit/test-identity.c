@@ -12,7 +12,6 @@
 
 #include "daemon/machine/index.h"
 #include "daemon/machine/manager-path.h"
-#include "daemon/machine/problems.h"
 #include "daemon/machine/process.h"
 #include "daemon/machine/qmp-identity.h"
 #include "policy/qapi/json.h"
@@ -195,42 +194,6 @@ static void test_index(void) {
         index_deinit(&index);
 }
 
-typedef struct Told {
-        unsigned n, n_mended;
-} Told;
-
-static void told_take(const char *key, const char *text, void *userdata) {
-        Told *told = userdata;
-
-        told->n++;
-        told->n_mended += !text;
-}
-
-static void test_problems(void) {
-        Told told = {};
-        Problems problems = { .func = told_take, .userdata = &told };
-        char key[16];
-
-        problems_set(&problems, "a", NULL);
-        CU_ASSERT_EQUAL(told.n, 0);
-        problems_set(&problems, "a", "broken");
-        problems_set(&problems, "a", "broken");
-        CU_ASSERT_EQUAL(told.n, 1);
-        problems_set(&problems, "a", "otherwise");
-        CU_ASSERT_EQUAL(told.n, 2);
-        problems_set(&problems, "a", NULL);
-        problems_set(&problems, "a", NULL);
-        CU_ASSERT_EQUAL(told.n, 3);
-        CU_ASSERT_EQUAL(told.n_mended, 1);
-        for (unsigned i = 0; i < 2 * PROBLEMS_MAX; i++) {
-                (void) snprintf(key, sizeof(key), "%u", i);
-                problems_set(&problems, key, "broken");
-        }
-        CU_ASSERT_EQUAL(problems.n_items, PROBLEMS_MAX);
-        CU_ASSERT_EQUAL(told.n_mended, 1 + PROBLEMS_MAX);
-        problems_deinit(&problems);
-}
-
 TEST_MAIN("identity",
           { "status text", test_status_text },
           { "stat text", test_stat_text },
@@ -238,5 +201,4 @@ TEST_MAIN("identity",
           { "read status", test_read_status },
           { "abilities", test_abilities },
           { "manager paths", test_manager_paths },
-          { "index", test_index },
-          { "problems", test_problems })
+          { "index", test_index })

@@ -58,10 +58,11 @@ static void test_cut(void) {
 
         for (unsigned shift = 0; shift < 2; shift++) {
                 for (size_t i = 0; i < REPORT_LINE_MAX; i++)
-                        memcpy(text + 2 * i, "\xc3\xa9", 2);
+                        memcpy(text + shift + 2 * i, "\xc3\xa9", 2);
                 text[2 * REPORT_LINE_MAX] = '\0';
-                memset(text, 'a', 1 + shift);
-                (void) report_escape(text + shift, line);
+                if (shift > 0)
+                        text[0] = 'a';
+                (void) report_escape(text, line);
                 CU_ASSERT(strlen(line) >= REPORT_LINE_MAX - 8);
                 CU_ASSERT_PTR_NULL(strstr(line, "\xc3\xc3"));
                 CU_ASSERT_NOT_EQUAL((unsigned char) line[strlen(line) - 1], 0xc3);
