@@ -172,12 +172,11 @@ static void daemon_ask(const WatchMachine *machine, WatchQuestion what, void *us
         if (!question->machine || !question->run ||
             machines_command(daemon->machines,
                              machine->name,
-                             verb,
-                             NULL,
-                             -1,
-                             DAEMON_ASK_US,
-                             daemon_answered,
-                             question) < 0)
+                             &(BackendCall){ .verb = verb,
+                                             .fd = -1,
+                                             .deadline_us = DAEMON_ASK_US,
+                                             .done = daemon_answered,
+                                             .userdata = question }) < 0)
                 daemon_question_free(question);
 }
 
@@ -227,12 +226,12 @@ static bool daemon_tell(const WatchMachine *machine, const ActionSet *set, void 
         if (tell->machine && tell->run && tell->words &&
             machines_command(daemon->machines,
                              machine->name,
-                             BACKEND_SET_ACTION,
-                             arguments,
-                             -1,
-                             DAEMON_ASK_US,
-                             daemon_told,
-                             tell) >= 0) {
+                             &(BackendCall){ .verb = BACKEND_SET_ACTION,
+                                             .arguments = arguments,
+                                             .fd = -1,
+                                             .deadline_us = DAEMON_ASK_US,
+                                             .done = daemon_told,
+                                             .userdata = tell }) >= 0) {
                 daemon->tells++;
                 return true;
         }

@@ -218,12 +218,11 @@ static void act_send(ActAction *action) {
         list_append(&action->act->commands, &command->link);
         r = machines_command(action->act->machines,
                              action->machine,
-                             act_commands[step].verb,
-                             NULL,
-                             -1,
-                             ACT_ANSWER_US,
-                             act_answered,
-                             command);
+                             &(BackendCall){ .verb = act_commands[step].verb,
+                                             .fd = -1,
+                                             .deadline_us = ACT_ANSWER_US,
+                                             .done = act_answered,
+                                             .userdata = command });
         if (r >= 0)
                 return;
         list_remove(&command->link);

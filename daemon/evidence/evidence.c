@@ -92,12 +92,12 @@ int evidence_call(EvidenceTask *task,
         list_append(&evidence->calls, &call->calls);
         r = machines_command(evidence->machines,
                              task->machine,
-                             verb,
-                             arguments,
-                             fd,
-                             EVIDENCE_ANSWER_US,
-                             evidence_answered,
-                             call);
+                             &(BackendCall){ .verb = verb,
+                                             .arguments = arguments,
+                                             .fd = fd,
+                                             .deadline_us = EVIDENCE_ANSWER_US,
+                                             .done = evidence_answered,
+                                             .userdata = call });
         if (r < 0) {
                 list_remove(&call->calls);
                 free(call);

@@ -6,15 +6,6 @@
  */
 #include "daemon/machine/machines.h"
 
-typedef struct BackendCall {
-        BackendVerb verb;
-        json_object *arguments; /* borrowed; NULL: none */
-        int fd;                 /* borrowed, or -1 */
-        uint64_t deadline_us;   /* a span */
-        BackendDone done;
-        void *userdata;
-} BackendCall;
-
 typedef struct Backend {
         BackendType type;
         /* 0: done() will be called, from the loop. Negative: it won't. `abilities` are those the run

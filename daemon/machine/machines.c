@@ -370,25 +370,10 @@ int machines_configure(Machines *machines, const MachinesConfig *config) {
         return attach_socket_set_users(machines->attach, config->attach_users);
 }
 
-int machines_command(Machines *machines,
-                     const char *machine,
-                     BackendVerb verb,
-                     json_object *arguments,
-                     int fd,
-                     uint64_t deadline_us,
-                     BackendDone done,
-                     void *userdata) {
+int machines_command(Machines *machines, const char *machine, const BackendCall *call) {
         IndexLink *link = index_find(&machines->runs_by_name, machine);
 
-        if (!link)
-                return -ENOENT;
-        return run_command(CONTAINER_OF(link, Run, by_name),
-                           &(BackendCall){ .verb = verb,
-                                           .arguments = arguments,
-                                           .fd = fd,
-                                           .deadline_us = deadline_us,
-                                           .done = done,
-                                           .userdata = userdata });
+        return link ? run_command(CONTAINER_OF(link, Run, by_name), call) : -ENOENT;
 }
 
 void machines_foreach_trouble(const Machines *machines, MachinesTroubleFunc func, void *userdata) {

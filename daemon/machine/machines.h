@@ -36,6 +36,15 @@ typedef enum BackendVerb {
  * machines_command(), and exactly once. */
 typedef void (*BackendDone)(int r, json_object *ret, const char *error, void *userdata);
 
+typedef struct BackendCall {
+        BackendVerb verb;
+        json_object *arguments; /* borrowed; NULL: none */
+        int fd;                 /* borrowed, sent along with GETFD; else -1 */
+        uint64_t deadline_us;   /* a span */
+        BackendDone done;
+        void *userdata;
+} BackendCall;
+
 typedef struct MachinesOps {
         void (*observe)(const Observation *observation, void *userdata);
         /* Something an operator should know that belongs to no run: a refusal, a path that does not
@@ -75,16 +84,9 @@ int machines_new(Machines **ret,
 Machines *machines_free(Machines *machines);
 /* At start and at each reload; connections that the new configuration still names are kept. */
 int machines_configure(Machines *machines, const MachinesConfig *config);
-/* `fd` is sent along with GETFD (borrowed), else -1. Returns 0 when done() will be called; it won't
- * after -ENOENT (no such machine), -ENOTCONN, -EOPNOTSUPP, -EBUSY, -ENOBUFS or -ENOMEM. */
-int machines_command(Machines *machines,
-                     const char *machine,
-                     BackendVerb verb,
-                     json_object *arguments,
-                     int fd,
-                     uint64_t deadline_us,
-                     BackendDone done,
-                     void *userdata);
+/* Returns 0 when done() will be called; it won't after -ENOENT (no such machine), -ENOTCONN, -EOPNOTSUPP,
+ * -EBUSY, -ENOBUFS or -ENOMEM. */
+int machines_command(Machines *machines, const char *machine, const BackendCall *call);
 /* A way in to a machine whose name is known, from the configuration or from before, that is not
  * connected. `gone`: a QEMU that has ended looks like that, which need be no trouble. */
 typedef void (*MachinesTroubleFunc)(const char *machine, const char *why, bool gone, void *userdata);

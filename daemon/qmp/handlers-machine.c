@@ -45,12 +45,11 @@ void qmp_query_status(QmpCall *call) {
         /* Between a STOP and what it was for: QEMU knows. */
         r = machines_command(daemon->machines,
                              m->name,
-                             BACKEND_QUERY_STATUS,
-                             NULL,
-                             -1,
-                             HANDLERS_MACHINE_US,
-                             handlers_status_asked,
-                             call);
+                             &(BackendCall){ .verb = BACKEND_QUERY_STATUS,
+                                             .fd = -1,
+                                             .deadline_us = HANDLERS_MACHINE_US,
+                                             .done = handlers_status_asked,
+                                             .userdata = call });
         if (r < 0)
                 handlers_machine_fail(call, strerror(-r));
 }
@@ -119,12 +118,12 @@ static void handlers_set_action(QmpCall *call, const ActionSet *keys, json_objec
         if (set && set->machine && set->run)
                 r = machines_command(daemon->machines,
                                      m->name,
-                                     BACKEND_SET_ACTION,
-                                     arguments,
-                                     -1,
-                                     HANDLERS_MACHINE_US,
-                                     handlers_set_done,
-                                     set);
+                                     &(BackendCall){ .verb = BACKEND_SET_ACTION,
+                                                     .arguments = arguments,
+                                                     .fd = -1,
+                                                     .deadline_us = HANDLERS_MACHINE_US,
+                                                     .done = handlers_set_done,
+                                                     .userdata = set });
         if (r >= 0)
                 return;
         if (set)

@@ -166,12 +166,11 @@ static void dump_take_line(Dump *dump, char *line) {
                 (void) json_parse(arguments_text, strlen(arguments_text), &arguments, NULL);
         r = machines_command(dump->machines,
                              words[0],
-                             (BackendVerb) atoi(words[1]),
-                             arguments,
-                             -1,
-                             5 * USEC_PER_SEC,
-                             dump_done,
-                             NULL);
+                             &(BackendCall){ .verb = (BackendVerb) atoi(words[1]),
+                                             .arguments = arguments,
+                                             .fd = -1,
+                                             .deadline_us = 5 * USEC_PER_SEC,
+                                             .done = dump_done });
         json_object_put(arguments);
         if (r < 0)
                 dump_done(r, NULL, "not sent", NULL);
