@@ -221,6 +221,25 @@ def nothing_waits_for_it(stage):
 
 
 @test
+def four_that_end_at_once_are_all_recorded(stage):
+    """Each changes the record of an incident that is closed."""
+    guest = panicking(stage)
+    fifo = stage.folder / 'fifo'
+    os.mkfifo(fifo)
+    fifo.chmod(0o666)
+    tell = program(stage, 'tell', f'#!/bin/sh\ncat {fifo}\n')
+    names = ['one', 'two', 'three', 'four']
+    tocsin = watch(stage, guest, *(section(name, tell) for name in names))
+    guest.start()
+    tocsin.wait_incidents('web')
+    time.sleep(0.5)
+    # Whoever waits in open() is let go by this, all of them at once.
+    os.close(os.open(fifo, os.O_WRONLY))
+    for name in names:
+        wait_step(tocsin, name)
+
+
+@test
 def a_flood_is_bounded(stage):
     if os.geteuid() != 0:
         raise Skip('root, to run programs as nobody')
