@@ -6,8 +6,8 @@
  * that is configured:
  *
  * - Where we called, the peer's address is the one it listens at, which it always has. It must be a
- *   configured monitor. Sockets that libvirt makes and hands to its QEMUs don't count: who listened
- *   there is libvirt itself.
+ *   configured monitor. Sockets that libvirt makes and hands to its QEMUs don't count: until QEMU
+ *   calls listen() too, who listens there is libvirt.
  * - Who called us has no address. Ours must be that of attach.sock then, and the caller one of
  *   `[attach] users=`. (We could have given this address to a socket that called somebody; but then
  *   the peer has an address, and that is no configured one.)

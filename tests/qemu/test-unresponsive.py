@@ -4,6 +4,7 @@
 taken for one: a slow one, one that dumps, and one that came back."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import threading
 import time
 
 from lib.testing import main, test
-from lib.waiting import wait_for
+from lib.waiting import SECONDS, wait_for
 
 QUICK = 'heartbeat = 1s\nsilent-after = 5s\n'
 RULE = '[rule hung]\nkind = unresponsive\naction = fatal\n'
@@ -63,19 +64,22 @@ def a_hung_guest_that_called_us_is_ended(stage):
 
 
 @test
-def one_whose_socket_another_process_made_is_left(stage):
-    """The helper can't tell it from any other process, so it says so and does nothing."""
+def one_whose_socket_was_another_process_s_is_left(stage):
+    """QEMU listens once more on a socket that is passed to it, and then it is known by it; but who had
+    connected before that has the word of whoever listened first."""
     path = stage.folder / 'passed.qmp'
     listener = stage.enter(socket.socket(socket.AF_UNIX))
     listener.bind(str(path))
     listener.listen(1)
     os.set_inheritable(listener.fileno(), True)
-    guest = subprocess.Popen(['qemu-system-x86_64', '-M', 'pc', '-accel', 'tcg', '-S', '-nodefaults', '-display', 'none',
-                              '-chardev', f'socket,id=q,server=on,wait=off,fd={listener.fileno()}',
+    tocsin = stage.tocsin(GUEST.format(path=path) + RULE, QUICK)
+    assert select.select([listener], [], [], SECONDS)[0], 'tocsin calls'
+    guest = subprocess.Popen(['qemu-system-x86_64', '-M', 'pc', '-accel', 'tcg', '-S', '-nodefaults',
+                              '-display', 'none', '-chardev',
+                              f'socket,id=q,server=on,wait=off,fd={listener.fileno()}',
                               '-mon', 'chardev=q,mode=control'], close_fds=False)
     stage.closing.callback(guest.wait)
     stage.closing.callback(guest.kill)
-    tocsin = stage.tocsin(GUEST.format(path=path) + RULE, QUICK)
     tocsin.wait_attached('web')
     guest.send_signal(signal.SIGSTOP)
     record = tocsin.wait_incidents('web')[0]
