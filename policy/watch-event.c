@@ -26,16 +26,30 @@ void watch_set_state(WatchMachine *m, RunState state, Moment now) {
         m->running = run_state_is_running(state);
 }
 
-/* Adds the event to every open incident's record. */
-static void watch_note(WatchMachine *m, const Observation *o, const char *text) {
-        list_foreach(i, &m->incidents)
+/* Whose an event is that names none: the newest incident's of which something is still to come, else the
+ * newest one's that only waits for what may follow. What tocsin did for an incident that is over has
+ * happened; a stop after that is the next one's. */
+static Incident *watch_find_noting(WatchMachine *m) {
+        Incident *settling = NULL;
+
+        for (List *i = m->incidents.prev; i != &m->incidents; i = i->prev) {
+                Incident *incident = list_entry(i, Incident, link);
+
+                if (incident->info->has_outcome)
+                        continue;
+                if (incident->acts || incident->awaits_stop || incident->awaits_info ||
+                    incident->settle_us == USEC_INFINITY)
+                        return incident;
+                if (!settling)
+                        settling = incident;
+        }
+        return settling;
+}
+
+static void watch_note(WatchMachine *m, Incident *incident, const Observation *o, const char *text) {
+        if (incident)
                 watch_lost(m->watch,
-                           incident_add_step(list_entry(i, Incident, link),
-                                             o->time_us,
-                                             o->event,
-                                             NULL,
-                                             "%s",
-                                             text));
+                           incident_add_step(incident, o->time_us, o->event, NULL, "%s", text));
 }
 
 static Incident *watch_find_stopping(WatchMachine *m) {
@@ -66,7 +80,7 @@ static void watch_on_stop(WatchMachine *m, const Observation *o, Moment now) {
         m->stop_us = o->time_us;
         m->running = false;
         watch_announce_event(m, o->event, o->data, o->time_us, false);
-        watch_note(m, o, "the machine stopped");
+        watch_note(m, incident ? incident : watch_find_noting(m), o, "the machine stopped");
         if (!incident) {
                 m->state_known = false; /* STOP does not say what for */
                 watch_ask(m, WATCH_ASK_STATUS);
@@ -87,7 +101,7 @@ static void watch_on_resume(WatchMachine *m, const Observation *o, Moment now) {
         bool ours = watch_is_acting(m);
 
         watch_announce_event(m, o->event, o->data, o->time_us, false);
-        watch_note(m, o, "the machine runs");
+        watch_note(m, watch_find_noting(m), o, "the machine runs");
         watch_set_state(m, RUN_STATE_RUNNING, now);
         if (m->stop_incident != 0) {
                 m->stop_incident = 0;
@@ -153,7 +167,7 @@ static void watch_on_reset(WatchMachine *m, const Observation *o, Moment now) {
 static void watch_on_shutdown(WatchMachine *m, const Observation *o, Moment now) {
         m->shutdown_seen = true;
         watch_announce_event(m, o->event, o->data, o->time_us, false);
-        watch_note(m, o, watch_get_reason(o->data));
+        watch_note(m, watch_find_noting(m), o, watch_get_reason(o->data));
         if (list_is_empty(&m->incidents))
                 watch_set_last_stop(m, "shut down (%s)", watch_get_reason(o->data));
         /* A panic that shuts down stops nothing: its record ends with the run. */
@@ -168,7 +182,7 @@ static void watch_on_shutdown(WatchMachine *m, const Observation *o, Moment now)
 
 static void watch_on_state(WatchMachine *m, const Observation *o, Moment now) {
         watch_announce_event(m, o->event, o->data, o->time_us, false);
-        watch_note(m, o, "told by the machine");
+        watch_note(m, watch_find_noting(m), o, "told by the machine");
         if (strcmp(o->event, "SUSPEND") == 0)
                 watch_set_state(m, RUN_STATE_SUSPENDED, now);
         else if (strcmp(o->event, "WAKEUP") == 0)
@@ -244,7 +258,7 @@ static bool watch_join_panic(WatchMachine *m, const Observation *o, Action backe
         if (incident->info->decision)
                 incident->info->decision->action = backend;
         watch_announce_event(m, o->event, o->data, o->time_us, false);
-        watch_note(m, o, "QEMU shuts down instead");
+        watch_note(m, incident, o, "QEMU shuts down instead");
         return true;
 }
 
@@ -353,7 +367,7 @@ static void watch_on_unplug(WatchMachine *m, const Observation *o, Moment now) {
 
 static void watch_relay(WatchMachine *m, const Observation *o, Moment now) {
         watch_announce_event(m, o->event, o->data, o->time_us, false);
-        watch_note(m, o, "told by the machine");
+        watch_note(m, watch_find_noting(m), o, "told by the machine");
 }
 
 static const struct {

@@ -50,7 +50,6 @@ void watch_announce_event(WatchMachine *m,
                           bool synthetic);
 /* MACHINE on control.sock */
 void watch_announce_machine(WatchMachine *m, const char *text, Moment now);
-void watch_tell(WatchMachine *m, Moment now, bool again);
 /* Computes the machine's next deadline anew; call after whatever may have changed it. */
 void watch_arm(WatchMachine *m, Moment now);
 /* It is not unresponsive any more. Frees the incident. */
@@ -59,6 +58,9 @@ WatchMachine *watch_machine_get(Watch *watch, const char *name); /* makes it; NU
 void watch_machine_end_run(WatchMachine *m, Moment now);
 void watch_set_last_stop(WatchMachine *m, const char *format, ...) _printf_(2, 3);
 EngineMachine watch_machine_for_engine(const WatchMachine *m, Moment now);
+
+/* watch-tell.c */
+void watch_tell(WatchMachine *m, Moment now, bool again);
 
 /* watch-decide.c */
 void watch_decide(WatchMachine *m, Incident *incident, Moment now);

@@ -112,6 +112,16 @@ static void scenario_announce(const WatchAnnouncement *a, void *userdata) {
                              : "{}");
 }
 
+/* What a closed record tells of, in order. */
+static void scenario_say_steps(Scenario *s, const IncidentInfo *info) {
+        _cleanup_(buffer_deinit) Buffer text = BUFFER_NULL;
+
+        for (size_t i = 0; i < info->n_steps; i++)
+                (void) buffer_printf(&text, " %s", info->steps[i]->what);
+        (void) buffer_append_char(&text, '\0');
+        scenario_say(s, "steps", "%llu%s", (unsigned long long) info->id, buffer_content(&text));
+}
+
 static void scenario_record(const IncidentInfo *info, void *userdata) {
         _cleanup_(buffer_deinit) Buffer text = BUFFER_NULL;
         const DecisionInfo *decision = info->decision;
@@ -141,6 +151,8 @@ static void scenario_record(const IncidentInfo *info, void *userdata) {
                      incident_kind_to_string(info->kind),
                      incident_status_to_string(info->status),
                      buffer_content(&text));
+        if (info->status == INCIDENT_STATUS_CLOSED)
+                scenario_say_steps(s, info);
         (void) snprintf(id, sizeof(id), "%llu", (unsigned long long) info->id);
         if (incident_info_to_json(info, &json) == 0)
                 (void) json_object_object_add(s->records, id, json);
