@@ -17,21 +17,25 @@
 
 typedef struct ActAction ActAction;
 
+/* Chains of ten when 10,000 guests panic at once; numbers are given one after the other. */
+#define ACT_BUCKETS 1024
+
 struct Act {
         sd_event *event;
         Machines *machines;
         Evidence *evidence;
         ActOps ops;
         void *userdata;
-        List actions;
-        List commands;     /* not answered yet */
-        uint64_t recorded; /* highest write known to be down */
+        List actions[ACT_BUCKETS]; /* by incident */
+        List commands;             /* not answered yet */
+        List waiting;              /* actions, for a write; in the order of these */
 };
 
 /* One action under way. */
 struct ActAction {
         Act *act;
         List link;
+        List waiting; /* in act->waiting, or nowhere */
         char *machine;
         uint64_t incident;
         Plan plan;
@@ -82,14 +86,21 @@ int act_new(Act **ret,
         act->evidence = evidence;
         act->ops = *ops;
         act->userdata = userdata;
-        list_init(&act->actions);
+        for (size_t i = 0; i < ACT_BUCKETS; i++)
+                list_init(&act->actions[i]);
         list_init(&act->commands);
+        list_init(&act->waiting);
         *ret = act;
         return 0;
 }
 
+static List *act_get_bucket(Act *act, uint64_t incident) {
+        return &act->actions[incident % ACT_BUCKETS];
+}
+
 static void act_action_free(ActAction *action) {
         list_remove(&action->link);
+        list_remove(&action->waiting);
         sd_event_source_disable_unref(action->timer);
         free(action->machine);
         free(action);
@@ -98,8 +109,9 @@ static void act_action_free(ActAction *action) {
 Act *act_free(Act *act) {
         if (!act)
                 return NULL;
-        list_foreach_safe(i, n, &act->actions)
-                act_action_free(list_entry(i, ActAction, link));
+        for (size_t bucket = 0; bucket < ACT_BUCKETS; bucket++)
+                list_foreach_safe(i, n, &act->actions[bucket])
+                        act_action_free(list_entry(i, ActAction, link));
         list_foreach_safe(i, n, &act->commands) {
                 ActCommand *command = list_entry(i, ActCommand, link);
 
@@ -128,17 +140,18 @@ static void act_end(ActAction *action, IncidentOutcome outcome) {
 
 static void act_advance(ActAction *action);
 
+static void act_stop_waiting(ActAction *action) {
+        action->awaits = 0;
+        list_remove(&action->waiting);
+}
+
 /* The next step waits until the write is down, but not for ever. */
 static void act_wait(ActAction *action, uint64_t write) {
         int r;
 
         action->awaits = write;
-        if (action->act->recorded >= write) {
-                action->awaits = 0;
-                r = sd_event_source_set_time_relative(action->timer, 0);
-        } else {
-                r = sd_event_source_set_time_relative(action->timer, ACT_RECORD_US);
-        }
+        list_append(&action->act->waiting, &action->waiting);
+        r = sd_event_source_set_time_relative(action->timer, ACT_RECORD_US);
         if (r >= 0)
                 r = sd_event_source_set_enabled(action->timer, SD_EVENT_ONESHOT);
         if (r < 0) {
@@ -148,7 +161,7 @@ static void act_wait(ActAction *action, uint64_t write) {
 }
 
 static ActAction *act_find(Act *act, uint64_t incident) {
-        list_foreach(i, &act->actions) {
+        list_foreach(i, act_get_bucket(act, incident)) {
                 ActAction *action = list_entry(i, ActAction, link);
 
                 if (action->incident == incident)
@@ -288,7 +301,7 @@ static int act_on_timer(sd_event_source *source, uint64_t usec, void *userdata) 
         ActAction *action = userdata;
 
         if (action->awaits > 0) {
-                action->awaits = 0;
+                act_stop_waiting(action);
                 if (action->nmi && action->next < action->plan.n_steps &&
                     action->plan.steps[action->next] == PLAN_INJECT_NMI) {
                         (void) act_step(
@@ -342,7 +355,8 @@ int act_begin(Act *act, const WatchMachine *machine, const IncidentInfo *inciden
         action->kinds = act_get_kinds(incident, from);
         action->nmi = incident->decision->action == ACTION_INJECT_NMI;
         action->fresh = true;
-        list_append(&act->actions, &action->link);
+        list_init(&action->waiting);
+        list_append(act_get_bucket(act, incident->id), &action->link);
         action->machine = strdup(machine->name);
         /* Begun from the loop: whoever decided is not called back before it has ended its own work. */
         r = !action->machine
@@ -365,17 +379,18 @@ void act_closed(Act *act, uint64_t incident) {
 }
 
 void act_recorded(Act *act, uint64_t write, int r) {
-        if (write > act->recorded)
-                act->recorded = write;
-        list_foreach_safe(i, n, &act->actions) {
-                ActAction *action = list_entry(i, ActAction, link);
+        ActAction *action = NULL;
 
-                if (action->awaits == 0 || action->awaits > write)
-                        continue;
-                action->awaits = 0;
-                (void) sd_event_source_set_enabled(action->timer, SD_EVENT_OFF);
-                if (r < 0)
-                        (void) act_step(action, "note", strerror(-r), "the record could not be kept");
-                act_advance(action);
+        list_foreach(i, &act->waiting) {
+                action = list_entry(i, ActAction, waiting);
+                if (action->awaits >= write)
+                        break;
         }
+        if (!action || action->awaits != write)
+                return;
+        act_stop_waiting(action);
+        (void) sd_event_source_set_enabled(action->timer, SD_EVENT_OFF);
+        if (r < 0)
+                (void) act_step(action, "note", strerror(-r), "the record could not be kept");
+        act_advance(action);
 }

@@ -43,5 +43,6 @@ int act_begin(Act *act, const WatchMachine *machine, const IncidentInfo *inciden
 /* The incident is over, whoever brought that about: nothing more is done about it. May be called from
  * within the watch. */
 void act_closed(Act *act, uint64_t incident);
-/* All writes up to this number are down (r < 0: could not be kept). */
+/* This write is down (r < 0: could not be kept). They come in any order: a record that is put again
+ * takes the place of the version that waits. */
 void act_recorded(Act *act, uint64_t write, int r);

@@ -97,11 +97,6 @@ static void vmm_act_begin(VmmAct *act) {
         (void) snprintf(text, sizeof(text), "about to tell its VMM: %s", action_to_string(act->action));
         act->stage = VMM_ACT_INTENT;
         act->awaits = vmm_act_step(act, "intent", NULL, text);
-        if (act->guest->vmm->recorded >= act->awaits) {
-                act->awaits = 0;
-                vmm_act_send(act);
-                return;
-        }
         list_append(&act->guest->vmm->waiting_acts, &act->waiting);
         vmm_act_set_timer(act, VMM_RECORD_US);
 }
@@ -186,14 +181,14 @@ void vmm_closed(Vmm *vmm, const char *machine, uint64_t incident) {
 }
 
 void vmm_recorded(Vmm *vmm, uint64_t write, int r) {
-        if (write > vmm->recorded)
-                vmm->recorded = write;
         vmm_calls_recorded(vmm, write);
         list_foreach_safe(i, next, &vmm->waiting_acts) {
                 VmmAct *act = list_entry(i, VmmAct, waiting);
 
                 if (act->awaits > write)
                         break;
+                if (act->awaits < write)
+                        continue;
                 list_remove(&act->waiting);
                 act->awaits = 0;
                 if (r < 0)

@@ -50,7 +50,6 @@ struct Vmm {
         size_t n_away;
         /* those that wait for their record, in the order of writes */
         List waiting_acts, waiting_calls;
-        uint64_t recorded; /* highest write known to be down */
         uint64_t refusals;
 };
 

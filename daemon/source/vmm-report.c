@@ -99,7 +99,8 @@ void vmm_calls_recorded(Vmm *vmm, uint64_t write) {
 
                 if (call->awaits > write)
                         return;
-                vmm_call_end(call, TAKE_PTR(call->answer));
+                if (call->awaits == write)
+                        vmm_call_end(call, TAKE_PTR(call->answer));
         }
 }
 
@@ -110,14 +111,13 @@ void vmm_answer(Vmm *vmm, const IncidentInfo *incident, uint64_t write) {
         if (!call)
                 return;
         /* Who is told that more will come relies on it, whatever becomes of us. */
-        if (incident->status != INCIDENT_STATUS_HELD || vmm->recorded >= write ||
-            sd_event_add_time_relative(vmm->event,
-                                       &call->timer,
-                                       CLOCK_MONOTONIC,
-                                       VMM_RECORD_US,
-                                       USEC_PER_MSEC,
-                                       vmm_call_on_late,
-                                       call) < 0) {
+        if (incident->status != INCIDENT_STATUS_HELD || sd_event_add_time_relative(vmm->event,
+                                                                                   &call->timer,
+                                                                                   CLOCK_MONOTONIC,
+                                                                                   VMM_RECORD_US,
+                                                                                   USEC_PER_MSEC,
+                                                                                   vmm_call_on_late,
+                                                                                   call) < 0) {
                 vmm_call_answer(call, incident);
                 return;
         }
