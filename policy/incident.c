@@ -212,6 +212,19 @@ int incident_set_headline(IncidentInfo *info, const char *words) {
         return 0;
 }
 
+int incident_set_words(IncidentInfo *info, const char *words, const char *trace) {
+        char *copy;
+
+        if (*trace) {
+                copy = strdup(trace);
+                if (!copy)
+                        return -ENOMEM;
+                free(info->call_trace);
+                info->call_trace = copy;
+        }
+        return incident_set_headline(info, words);
+}
+
 bool incident_has_step(const Incident *incident, const char *what) {
         for (size_t i = 0; i < incident->info->n_steps; i++)
                 if (strcmp(incident->info->steps[i]->what, what) == 0)

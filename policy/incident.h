@@ -70,6 +70,8 @@ bool incident_is_gathering(const Incident *incident);
 /* Puts its headline and its signature into the record. `words` is the line a kernel printed as it
  * panicked, or NULL. 0 or -ENOMEM. */
 int incident_set_headline(IncidentInfo *info, const char *words);
+/* The same with its call trace, which may be "". */
+int incident_set_words(IncidentInfo *info, const char *words, const char *trace);
 bool incident_has_step(const Incident *incident, const char *what);
 
 /* Takes what the event says (name, data, panic information, recipient, flags). */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/decode/klog.h"
 #include "policy/watch-internal.h"
 
 /* The event as our clients see it: where tocsin acts at once, a WATCHDOG's action is the one in force
@@ -36,9 +37,11 @@ static void watch_announce_fault(WatchMachine *m, Incident *incident) {
         incident->is_told = incident->announced = true;
 }
 
-/* What the record says of the crash, and where a reader finds the names of its addresses. */
+/* What the record says of the crash (in the guest's own words, where it handed some along), and where a
+ * reader finds the names of its addresses. */
 static int watch_describe(const WatchMachine *m, IncidentInfo *info) {
         GuestSettings settings;
+        KlogPanic panic;
 
         policy_get_guest(m->watch->policy, m->name, &settings);
         if (info->info && settings.system_map && !info->system_map) {
@@ -46,6 +49,8 @@ static int watch_describe(const WatchMachine *m, IncidentInfo *info) {
                 if (!info->system_map)
                         return -ENOMEM;
         }
+        if (info->message && klog_find_panic(info->message, strlen(info->message), &panic))
+                return incident_set_words(info, panic.line, panic.trace);
         return incident_set_headline(info, NULL);
 }
 

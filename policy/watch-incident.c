@@ -430,6 +430,14 @@ void watch_dropped(Watch *watch, const char *machine, uint64_t id, const char *n
                 incident_drop_file(incident->info, name);
 }
 
+void watch_heard(Watch *watch, const char *machine, uint64_t id, const char *words, const char *trace) {
+        WatchMachine *m = watch_find(watch, machine);
+        Incident *incident = m ? watch_find_incident(m, id) : NULL;
+
+        if (incident)
+                watch_lost(watch, incident_set_words(incident->info, words, trace));
+}
+
 bool watch_is_open(const Watch *watch, const char *machine, uint64_t id) {
         WatchMachine *m = watch_find(watch, machine);
 

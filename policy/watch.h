@@ -155,9 +155,16 @@ void watch_stepped(Watch *watch,
                    const char *error,
                    const char *text,
                    Moment now);
-/* A file of an open incident is kept, or no longer; the step that says so follows. */
+/* Evidence of an open incident: a file is kept, or no longer, or says something; the step
+ * that tells of it follows. */
 void watch_kept(Watch *watch, const char *machine, uint64_t incident, const EvidenceFile *file);
 void watch_dropped(Watch *watch, const char *machine, uint64_t incident, const char *name);
+/* What its kernel said as it panicked, and its call trace ("": none). */
+void watch_heard(Watch *watch,
+                 const char *machine,
+                 uint64_t incident,
+                 const char *words,
+                 const char *trace);
 bool watch_is_open(const Watch *watch, const char *machine, uint64_t incident);
 /* The open incident that this report of a VMM opened, or NULL. */
 const IncidentInfo *watch_find_report(const Watch *watch,

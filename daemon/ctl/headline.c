@@ -175,11 +175,14 @@ void headline_add_details(Text *text, json_object *incident, const SystemMap *ma
         json_object *flags = value_get_object(incident, "flags");
         const char *kind = value_get_word(incident, "kind");
         const char *state = value_get_string(incident, "state");
+        const char *trace = value_get_string(incident, "call-trace");
 
         if (info)
                 headline_add_panic(text, incident, info, map);
-        else if (strcmp(kind, "panic") == 0)
+        else if (strcmp(kind, "panic") == 0 && !headline_get_words(incident))
                 text_add(text, "    it left no word why (pvpanic carries none)\n");
+        if (trace)
+                text_printf(text, "    call trace: %s\n", trace);
         if (flags)
                 headline_add_flags(text, flags);
         if (state)

@@ -285,6 +285,22 @@ def a_message_and_a_psw(stage):
 
 
 @test
+def the_words_of_a_linux_guest_become_the_headline(stage):
+    tocsin = stage.tocsin()
+    vmm = Vmm(stage, tocsin)
+    vmm.connect()
+    message = ('<0>[    4.8] Kernel panic - not syncing: sysrq triggered crash\n<4>[    4.8] Call Trace:\n'
+               '<4>[    4.8]  panic+0x344/0x3a0\n<4>[    4.8]  sysrq_handle_crash+0x1a/0x20\n')
+    registers = msrs(0, 0, 0, 0x1000, len(message)) + [{'index': 0x40000105, 'value': 3 << 62}]
+    vmm.report('report-panic', hyperv=registers, message=message)
+    incident, = tocsin.wait_incidents('vm')
+    assert incident['headline'] == 'Linux stopped: Kernel panic - not syncing: sysrq triggered crash', incident
+    assert incident['signature'] == 'panic-sysrq-triggered-crash'
+    assert incident['call-trace'] == 'panic, sysrq_handle_crash'
+    assert 'call trace: panic, sysrq_handle_crash' in tocsin.ctl('incidents', 'show', '1')
+
+
+@test
 def relayed_events(stage):
     tocsin = stage.tocsin(ENFORCE + '[guest vm]\npanic = reset\n')
     vmm = Vmm(stage, tocsin)

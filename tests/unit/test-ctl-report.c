@@ -102,23 +102,25 @@ static void test_report_held(void) {
 
 /* The guest's kernel log says what its registers can't; and it is not the first time. */
 static void test_report_words(void) {
-        check_same("{'id': 7, 'machine': 'z', 'kind': 'panic', 'status': 'open', " WHEN "," OPENED
-                   ", 'info': {'type': 's390', 'core': 2, 'psw-mask': 562956395872256, 'psw-addr': 1113582,"
-                   " 'reason': 'disabled-wait'}, 'steps': [], 'signature': 'panic-oops',"
-                   " 'headline': 'Linux stopped: Kernel panic - not syncing: Oops'}",
-                   "{'count': 1, 'first': {'seconds': 1795230727, 'microseconds': 0}}",
-                   "{'count': 11, 'first': {'seconds': 1793577600, 'microseconds': 0}}",
-                   "incident 7   panic   z                               2026-11-21 03:12:07.412 UTC\n"
-                   "  Linux stopped: Kernel panic - not syncing: Oops\n"
-                   "    The guest stopped in a disabled wait at 0x10fdee\n"
-                   "    Linux stops like this, in panic() most often\n"
-                   "    CPU 2 (disabled-wait) at 0x10fdee, 64-bit, supervisor state\n"
-                   "    PSW 0x0002000180000000 0x000000000010fdee    wait, I/O, external and machine-check "
-                   "interrupts off\n"
-                   "        DAT off, key 0, CC 0, program mask 0x0\n"
-                   "    the same crash: once on z, 11 times on this host since 2026-11-02 (signature "
-                   "panic-oops)\n"
-                   "  Status  open\n");
+        check_same(
+                "{'id': 7, 'machine': 'z', 'kind': 'panic', 'status': 'open', " WHEN "," OPENED
+                ", 'info': {'type': 's390', 'core': 2, 'psw-mask': 562956395872256, 'psw-addr': 1113582,"
+                " 'reason': 'disabled-wait'}, 'steps': [], 'signature': 'panic-oops',"
+                " 'headline': 'Linux stopped: Kernel panic - not syncing: Oops', 'call-trace': 'panic, boom'}",
+                "{'count': 1, 'first': {'seconds': 1795230727, 'microseconds': 0}}",
+                "{'count': 11, 'first': {'seconds': 1793577600, 'microseconds': 0}}",
+                "incident 7   panic   z                               2026-11-21 03:12:07.412 UTC\n"
+                "  Linux stopped: Kernel panic - not syncing: Oops\n"
+                "    The guest stopped in a disabled wait at 0x10fdee\n"
+                "    Linux stops like this, in panic() most often\n"
+                "    CPU 2 (disabled-wait) at 0x10fdee, 64-bit, supervisor state\n"
+                "    PSW 0x0002000180000000 0x000000000010fdee    wait, I/O, external and machine-check "
+                "interrupts off\n"
+                "        DAT off, key 0, CC 0, program mask 0x0\n"
+                "    call trace: panic, boom\n"
+                "    the same crash: once on z, 11 times on this host since 2026-11-02 (signature "
+                "panic-oops)\n"
+                "  Status  open\n");
 }
 
 static void test_groups(void) {
