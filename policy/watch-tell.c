@@ -40,7 +40,8 @@ void watch_tell(WatchMachine *m, Moment now, bool again) {
                 if (!told.keys[key].set || engine_can_tell(&em, key) || !m->attached)
                         continue;
                 told.keys[key].set = false;
-                if (again)
+                /* a VMM is told when it asks */
+                if (again && m->backend != BACKEND_TYPE_VMM)
                         watch_report(m,
                                      WATCH_LEVEL_WARNING,
                                      "%s= can't be set in this backend (%s): it acts by itself",

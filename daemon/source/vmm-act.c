@@ -197,21 +197,33 @@ void vmm_recorded(Vmm *vmm, uint64_t write, int r) {
         }
 }
 
+/* After these the guest is not what was decided about. */
+static bool vmm_is_final(Action action) {
+        return action == ACTION_RESET || action == ACTION_SHUTDOWN || action == ACTION_POWEROFF ||
+               action == ACTION_EXIT_FAILURE || action == ACTION_FATAL;
+}
+
 void vmm_act_asked(VmmAct *act, VmmCall *call, bool acted, Action action) {
         char text[64];
 
-        if (acted) {
-                /* it could not wait for us; the end of the incident answers the call */
-                (void) snprintf(text,
-                                sizeof(text),
-                                "its VMM did not wait: %s",
-                                action_to_string(action));
-                (void) vmm_act_step(act, "note", NULL, text);
-                vmm_act_end(act, INCIDENT_OUTCOME_OVERTAKEN);
-        } else if (act->stage == VMM_ACT_TOLD) {
-                vmm_act_reply(act, call);
+        if (!acted) {
+                if (act->stage == VMM_ACT_TOLD)
+                        vmm_act_reply(act, call);
+                /* else the call is found when its turn comes */
+                return;
         }
-        /* else the call is found when its turn comes */
+        /* It could not wait for us: it has done what it does by itself. */
+        act->number = 0;
+        (void) snprintf(text, sizeof(text), "its VMM did not wait: %s", action_to_string(action));
+        (void) vmm_act_step(act, "note", NULL, text);
+        vmm_call_end_acted(call, act->incident);
+        act->guest->vmm->ops->answered(act->guest->name, act->incident, act->guest->vmm->userdata);
+        if (action == act->action)
+                vmm_act_end(act, INCIDENT_OUTCOME_DONE);
+        else if (vmm_is_final(action))
+                vmm_act_end(act, INCIDENT_OUTCOME_OVERTAKEN);
+        else if (act->stage == VMM_ACT_TOLD)
+                vmm_act_send(act);
 }
 
 void vmm_act_done(VmmGuest *guest, const ReportDoneArg *arg) {

@@ -78,18 +78,24 @@ void vmm_client_settle(VmmClient *client) {
                 vmm_client_free(list_entry(vmm->away.next, VmmClient, away));
 }
 
-void vmm_client_free(VmmClient *client) {
-        vmm_client_return(client);
+/* To nobody: their connection is gone. */
+static void vmm_client_drop_calls(VmmClient *client) {
         list_foreach_safe(i, next, &client->calls) {
                 VmmCall *call = list_entry(i, VmmCall, link);
 
-                qmp_call_return(call->call, NULL); /* to nobody: its connection is gone */
+                qmp_call_return(call->call, NULL);
                 list_remove(&call->link);
                 list_remove(&call->waiting);
                 sd_event_source_disable_unref(call->timer);
                 json_object_put(call->answer);
                 free(call);
         }
+        client->n_calls = 0;
+}
+
+void vmm_client_free(VmmClient *client) {
+        vmm_client_return(client);
+        vmm_client_drop_calls(client);
         list_foreach_safe(i, next, &client->guests)
                 vmm_guest_free(list_entry(i, VmmGuest, link));
         index_remove(&client->vmm->clients, &client->by_uuid);
@@ -98,6 +104,7 @@ void vmm_client_free(VmmClient *client) {
 
 void vmm_client_lost(VmmClient *client) {
         client->peer = NULL;
+        vmm_client_drop_calls(client);
         list_foreach(i, &client->guests)
                 vmm_guest_lost(list_entry(i, VmmGuest, link));
         vmm_client_settle(client);

@@ -187,7 +187,7 @@ int vmm_notice_panic(const ReportPanicArg *arg, VmmNotice *ret, QapiError *error
         if ((arg->info != NULL) + (arg->n_hyperv > 0) + (arg->s390 != NULL) > 1)
                 return vmm_notice_refuse(error, "info", "to be alone, without hyperv or s390");
         if (arg->message && strlen(arg->message) > VMM_MESSAGE_MAX)
-                return vmm_notice_refuse(error, "message", "at most 4096 bytes");
+                return vmm_notice_refuse(error, "message", "at most 12288 bytes");
         if (arg->n_hyperv > 0)
                 r = vmm_notice_read_hyperv(arg, &notice, &made, error);
         else if (arg->s390)

@@ -10,8 +10,8 @@
 #include "policy/qapi/qapi-error.h"
 #include "qapi-types.h"
 
-/* One page, as Hyper-V's message form has it. */
-#define VMM_MESSAGE_MAX 4096
+/* One page, as Hyper-V's message form has it, of which each byte may have become a U+FFFD. */
+#define VMM_MESSAGE_MAX (3 * 4096)
 /* Longest relayed event name there is is 30 characters. */
 #define VMM_EVENT_MAX 64
 

@@ -25,6 +25,8 @@
 /* The end of a process and the end of its connection come in any order, and its last words first. */
 #define VMM_SETTLE_US (100 * USEC_PER_MSEC)
 #define VMM_UUID_SIZE 37
+/* Reports of one client that wait for their answers at once; with more it waits itself. */
+#define VMM_CALLS_MAX 64
 
 typedef struct VmmClient VmmClient;
 typedef struct VmmGuest VmmGuest;
@@ -62,6 +64,7 @@ struct VmmClient {
         uid_t uid;
         QmpPeer *peer; /* NULL: has no connection */
         List guests, calls;
+        size_t n_calls;
         uint64_t numbers[VMM_NUMBERS_MAX];
         size_t next;
 };
@@ -161,6 +164,8 @@ void vmm_take(QmpCall *call, int r, VmmNotice *notice, QapiError *error);
 VmmCall *vmm_find_call(const VmmClient *client, uint64_t number);
 /* Answers and frees it; `incident` NULL: there is none. */
 void vmm_call_answer(VmmCall *call, const IncidentInfo *incident);
+/* It has not waited for the decision, and is told the incident alone. */
+void vmm_call_end_acted(VmmCall *call, uint64_t incident);
 /* The write is down that answers waited for. */
 void vmm_calls_recorded(Vmm *vmm, uint64_t write);
 void vmm_call_free(VmmCall *call);

@@ -34,6 +34,7 @@ void vmm_call_free(VmmCall *call) {
         VmmClient *client = call->client;
 
         list_remove(&call->link);
+        client->n_calls--;
         list_remove(&call->waiting);
         sd_event_source_disable_unref(call->timer);
         json_object_put(call->answer);
@@ -84,6 +85,16 @@ static void vmm_call_end(VmmCall *call, json_object *answer) {
 
 void vmm_call_answer(VmmCall *call, const IncidentInfo *incident) {
         vmm_call_end(call, vmm_make_answer(call, incident));
+}
+
+void vmm_call_end_acted(VmmCall *call, uint64_t incident) {
+        char reason[] = "what is left to do comes as ACT";
+        VmmDecision decision = {
+                .has_incident = true, .incident = incident, .action = ACTION_NONE, .reason = reason
+        };
+        json_object *answer = NULL;
+
+        vmm_call_end(call, vmm_decision_to_json(&decision, &answer) < 0 ? NULL : answer);
 }
 
 static int vmm_call_on_late(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -167,6 +178,9 @@ static VmmCall *vmm_call_new(VmmClient *client, QmpCall *call, const VmmNotice *
         new->number = notice->report->number;
         new->action = notice->action;
         list_append(&client->calls, &new->link);
+        /* what was done about one report must be heard while another one waits */
+        if (++client->n_calls < VMM_CALLS_MAX)
+                qmp_call_detach(call);
         return new;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "policy/qapi/json.h"
+#include "policy/util/list.h"
 #include "policy/util/moment.h"
 #include "qapi-commands.h"
 #include "qapi-types.h"
@@ -36,6 +37,7 @@ struct QmpSession {
         void *userdata;
         JsonStream *stream;
         QmpCall *call;
+        List detached; /* of QmpCall */
 };
 
 struct QmpCall {
@@ -43,6 +45,7 @@ struct QmpCall {
         json_object *id;
         bool has_id;
         bool late; /* its handler has returned */
+        List link; /* once detached */
 };
 
 static int qmp_session_message(json_object *value, const char *error, void *userdata);
@@ -65,6 +68,7 @@ int qmp_session_new(QmpSession **ret,
                 .out = out,
                 .userdata = userdata,
         };
+        list_init(&session->detached);
         r = json_stream_new(&session->stream, &JSON_LIMITS_CLIENT, qmp_session_message, session);
         if (r < 0)
                 return r;
@@ -79,6 +83,10 @@ QmpSession *qmp_session_free(QmpSession *session) {
 
         if (session->call)
                 session->call->session = NULL;
+        list_foreach_safe(i, next, &session->detached) {
+                list_entry(i, QmpCall, link)->session = NULL;
+                list_remove(i);
+        }
         json_stream_free(session->stream);
         free(session);
         return NULL;
@@ -194,14 +202,24 @@ static void qmp_call_end(QmpCall *call, int r) {
         QmpSession *session = call->session;
         bool late = call->late;
 
+        if (session && session->call == call)
+                session->call = NULL;
+        list_remove(&call->link);
         qmp_call_free(call);
         if (!session)
                 return;
 
-        session->call = NULL;
         session->error = r;
         if (late && session->ops->answered)
                 session->ops->answered(session->userdata);
+}
+
+void qmp_call_detach(QmpCall *call) {
+        if (!call->session || call->session->call != call)
+                return;
+        call->session->call = NULL;
+        call->late = true;
+        list_append(&call->session->detached, &call->link);
 }
 
 void *qmp_call_get_userdata(const QmpCall *call) {
@@ -342,6 +360,7 @@ static int qmp_session_message(json_object *value, const char *error, void *user
         if (!call)
                 return -ENOMEM;
         call->session = session;
+        list_init(&call->link);
         if (json_object_is_type(value, json_type_object))
                 call->has_id = json_object_object_get_ex(value, "id", &call->id);
         json_object_get(call->id);

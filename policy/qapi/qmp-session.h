@@ -61,6 +61,9 @@ bool qmp_session_is_negotiated(const QmpSession *session);
  * Each takes the call; `ret` is taken too, NULL answers with {}. An answer to an orphaned call is
  * dropped. */
 void *qmp_call_get_userdata(const QmpCall *call); /* NULL once orphaned */
+/* The session goes on with what comes next: this answer may come after those of later commands, which
+ * QMP without `oob` does not do. How many are detached is the handler's to bound. */
+void qmp_call_detach(QmpCall *call);
 void qmp_call_return(QmpCall *call, json_object *ret);
 void qmp_call_fail(QmpCall *call, QapiErrorClass class, const char *format, ...) _printf_(3, 4);
 
