@@ -11,7 +11,7 @@ static void daemon_answered(const char *machine, uint64_t incident, void *userda
 void daemon_answer(const WatchMachine *machine, const IncidentInfo *incident, void *userdata) {
         Daemon *daemon = userdata;
 
-        vmm_answer(daemon->vmm, incident, daemon->writes);
+        vmm_answer(daemon->vmm, incident, daemon->writes.n);
 }
 
 int daemon_open_vmm(Daemon *daemon) {

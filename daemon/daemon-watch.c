@@ -40,53 +40,29 @@ static void daemon_announce(const WatchAnnouncement *a, void *userdata) {
                                    });
 }
 
-/* A record on its way to the disk. The store calls nobody back once it is closed, so what is under way
- * is in a list. */
-typedef struct DaemonWrite {
-        List link; /* of daemon->writing */
-        Daemon *daemon;
-        uint64_t number;
-} DaemonWrite;
+void daemon_recorded(uint64_t number, int r, void *userdata) {
+        Daemon *daemon = userdata;
 
-static void daemon_recorded(int r, void *userdata) {
-        _cleanup_free_ DaemonWrite *write = userdata;
-
-        list_remove(&write->link);
-        act_recorded(write->daemon->act, write->number, r);
-        vmm_recorded(write->daemon->vmm, write->number, r);
-}
-
-void daemon_forget_writes(Daemon *daemon) {
-        list_foreach_safe(i, n, &daemon->writing)
-                free(list_entry(i, DaemonWrite, link));
-        list_init(&daemon->writing);
+        act_recorded(daemon->act, number, r);
+        vmm_recorded(daemon->vmm, number, r);
 }
 
 static void daemon_record(const IncidentInfo *incident, void *userdata) {
         Daemon *daemon = userdata;
-        DaemonWrite *write = malloc(sizeof(*write));
-        int r = -ENOMEM;
+        int r;
 
         if (incident->status == INCIDENT_STATUS_CLOSED) {
                 act_closed(daemon->act, incident->id);
                 vmm_closed(daemon->vmm, incident->machine, incident->id);
         }
         daemon_notify(daemon, incident);
-        daemon->writes++;
-        if (write) {
-                *write = (DaemonWrite){ .daemon = daemon, .number = daemon->writes };
-                r = store_put_incident(daemon->store, incident, false, daemon_recorded, write);
-        }
-        if (r >= 0) {
-                list_append(&daemon->writing, &write->link);
-                return;
-        }
-        free(write);
-        report(LOG_ERR,
-               incident->machine,
-               "the record of incident %llu could not be kept: %s",
-               (unsigned long long) incident->id,
-               strerror(-r));
+        r = writes_put(&daemon->writes, daemon->store, incident);
+        if (r < 0)
+                report(LOG_ERR,
+                       incident->machine,
+                       "the record of incident %llu could not be kept: %s",
+                       (unsigned long long) incident->id,
+                       strerror(-r));
 }
 
 static void daemon_act(const WatchMachine *machine,
@@ -345,7 +321,7 @@ uint64_t daemon_step(const char *machine,
         Daemon *daemon = userdata;
 
         watch_stepped(daemon->watch, machine, incident, what, error, text, daemon_now(daemon));
-        return daemon->writes;
+        return daemon->writes.n;
 }
 
 void daemon_acted(const char *machine, uint64_t incident, IncidentOutcome outcome, void *userdata) {

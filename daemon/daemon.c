@@ -401,7 +401,7 @@ int daemon_new(Daemon **ret, const char *config_file) {
         daemon->lock_fd = -1;
         journal_init(&daemon->journal);
         daemon->files_max = daemon_get_files_max();
-        list_init(&daemon->writing);
+        writes_init(&daemon->writes, daemon_recorded, daemon);
         list_init(&daemon->amends);
         daemon->deadline_us = USEC_INFINITY;
         daemon->config_file = config_file;
@@ -457,7 +457,7 @@ Daemon *daemon_free(Daemon *daemon) {
         qmp_server_free(daemon->server);
         vmm_free(daemon->vmm);
         store_close(daemon->store, DAEMON_STORE_WAIT_US);
-        daemon_forget_writes(daemon);
+        writes_deinit(&daemon->writes);
         daemon_forget_notes(daemon);
         watch_free(daemon->watch);
         sd_event_source_disable_unref(daemon->deadline);

@@ -16,6 +16,7 @@
 #include "daemon/qmp/server.h"
 #include "daemon/source/vmm.h"
 #include "daemon/store/store.h"
+#include "daemon/writes.h"
 #include "policy/watch.h"
 
 typedef struct Daemon Daemon;
@@ -41,8 +42,7 @@ struct Daemon {
         Vmm *vmm;
         sd_event_source *deadline;
         uint64_t deadline_us;
-        uint64_t writes;       /* records handed to the store so far */
-        List writing;          /* records on their way to the disk */
+        Writes writes;         /* records on their way to the disk */
         json_object *problems; /* subject -> sentence */
         unsigned tells;        /* set-actions under way */
         size_t files_max;      /* of guests and endpoints */
@@ -69,7 +69,7 @@ void daemon_arm(Daemon *daemon);
 extern const WatchOps daemon_watch_ops;
 extern const ActOps daemon_act_ops;
 extern const MachinesOps daemon_machines_ops;
-void daemon_forget_writes(Daemon *daemon); /* after store_close() */
+void daemon_recorded(uint64_t number, int r, void *daemon);
 void daemon_observe(const Observation *observation, void *daemon);
 /* A step of an action, and its end: for ActOps, and whoever else has something carried out. */
 uint64_t daemon_step(const char *machine,

@@ -67,7 +67,9 @@ uint64_t store_next_incident(Store *store);
  * within store_put_*(). */
 typedef void (*StoreDone)(int r, void *userdata);
 
-/* Keeps (inserts or replaces) a record. `info` is copied as JSON at once. done may be NULL; it is
+/* Keeps (inserts or replaces) a record. One that waits for the disk is replaced by its newer version, in
+ * its place: its `done` is called just before the newer one's, and that may be before the one of another
+ * incident that was put in between. `info` is copied as JSON at once. done may be NULL; it is
  * not called if this fails: -ENOMEM, -ENOBUFS (larger than STORE_RECORD_MAX). */
 int store_put_incident(Store *store, const IncidentInfo *info, bool sync, StoreDone done, void *userdata);
 
