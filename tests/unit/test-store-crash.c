@@ -7,6 +7,7 @@
  * is in the pipe has happened, whatever comes after.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -19,6 +20,9 @@
 
 #define LIVES 12
 #define NUMBERS_MAX 200000
+/* Of the disk, at the start of a life. A start that gives up on its disk takes numbers by the clock,
+ * far beyond what is counted here; a disk that others keep busy needs some seconds for a sync. */
+#define CHILD_WAIT_US (60 * USEC_PER_SEC)
 
 typedef enum ReportType {
         REPORT_INCIDENT, /* its number was given */
@@ -79,8 +83,12 @@ static _Noreturn void child_run(StoreFixture *f, bool power) {
         }
         if (sd_event_new(&f->event) < 0)
                 _exit(1);
-        if (store_open(&f->store, f->event, f->dir, &f->limits, FIXTURE_WAIT_US, NULL, NULL) < 0)
+        if (store_open(&f->store, f->event, f->dir, &f->limits, CHILD_WAIT_US, NULL, NULL) < 0)
                 _exit(1);
+        if (strcmp(store_get_health(f->store), "ok") != 0) {
+                (void) fprintf(stderr, "a life could not begin: %s\n", store_get_health(f->store));
+                _exit(2);
+        }
         for (;;) {
                 child_put(f);
                 while (sd_event_run(f->event, 0) > 0)
