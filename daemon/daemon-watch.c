@@ -223,7 +223,9 @@ fail:
 static void daemon_keep(Daemon *daemon, const WatchMachine *machine) {
         json_object *kept;
 
-        if (!machine->run || machine->backend == BACKEND_TYPE_HOST)
+        /* the kernel tells again of those, whatever becomes of us */
+        if (!machine->run || machine->backend == BACKEND_TYPE_HOST ||
+            machine->backend == BACKEND_TYPE_PROCESS)
                 return;
         kept = watch_machine_keep(machine);
         if (!kept || store_put_machine(daemon->store, machine->name, machine->run, kept) < 0)
@@ -346,6 +348,29 @@ void daemon_observe(const Observation *observation, void *userdata) {
         }
 }
 
-const MachinesOps daemon_machines_ops = { .observe = daemon_observe,
-                                          .problem = daemon_problem,
-                                          .has_room = daemon_has_room };
+typedef struct DaemonSearch {
+        const char *run;
+        bool found;
+} DaemonSearch;
+
+static void daemon_compare_run(WatchMachine *machine, void *userdata) {
+        DaemonSearch *search = userdata;
+
+        search->found |= machine->run && machine->ended_us == 0 &&
+                         strcmp(machine->run, search->run) == 0;
+}
+
+static bool daemon_is_known(const char *run, void *userdata) {
+        DaemonSearch search = { .run = run };
+        Daemon *daemon = userdata;
+
+        watch_foreach(daemon->watch, daemon_compare_run, &search);
+        return search.found;
+}
+
+const MachinesOps daemon_machines_ops = {
+        .observe = daemon_observe,
+        .problem = daemon_problem,
+        .has_room = daemon_has_room,
+        .is_known = daemon_is_known,
+};

@@ -18,6 +18,7 @@ typedef enum ObservationType {
         OBSERVATION_STATUS,     /* it answered query-status */
         OBSERVATION_CRASH_INFO, /* it answered for its CPUs' crash-information (data: or NULL) */
         OBSERVATION_GONE,       /* its process is gone: the run is over */
+        OBSERVATION_WITHDRAWN,  /* it turned out to be another machine (text: which): forget it */
         OBSERVATION_SILENT,     /* it lives and has not answered for `seconds` */
         OBSERVATION_ANSWERING,  /* it answers again */
         _OBSERVATION_TYPE_MAX,
@@ -51,7 +52,7 @@ typedef struct Observation {
         const char *event;
         json_object *data;
 
-        /* ATTACHED, STATUS */
+        /* ATTACHED (but of BACKEND_TYPE_PROCESS: nobody can tell), STATUS */
         RunState state;
         bool running;
 
@@ -61,8 +62,10 @@ typedef struct Observation {
         const char *shown, *uuid, *version;
         pid_t pid;
 
-        /* GONE: the signal that ended it when known, else 0. SILENT: for how long. */
+        /* GONE: the signal that ended it when known, else 0, and whether such a signal says that the
+         * process itself went wrong (nobody sends it). SILENT: for how long. */
         int signal;
+        bool crashed;
         uint64_t seconds;
 
         /* EVENT of a VMM that reports: who, which report, what it does when nobody decides, and whether

@@ -303,6 +303,11 @@ static void watch_on_fault(WatchMachine *m, const Observation *o, Moment now) {
         if (o->text)
                 watch_lost(m->watch,
                            incident_add_step(incident, o->time_us, "note", NULL, "%s", o->text));
+        if (o->text && m->backend == BACKEND_TYPE_HOST) {
+                watch_report(m, WATCH_LEVEL_WARNING, "%s", o->text);
+                incident->info->headline = strdup(o->text);
+                watch_lost(m->watch, incident->info->headline ? 0 : -ENOMEM);
+        }
         watch_decide(m, incident, now);
 }
 

@@ -55,6 +55,7 @@ void watch_arm(WatchMachine *m, Moment now);
 /* It is not unresponsive any more. Frees the incident. */
 void watch_close_answering(WatchMachine *m, Incident *incident, Moment now);
 WatchMachine *watch_machine_get(Watch *watch, const char *name); /* makes it; NULL: out of memory */
+void watch_machine_remove(WatchMachine *m);
 void watch_machine_end_run(WatchMachine *m, Moment now);
 void watch_set_last_stop(WatchMachine *m, const char *format, ...) _printf_(2, 3);
 EngineMachine watch_machine_for_engine(const WatchMachine *m, Moment now);
@@ -102,4 +103,5 @@ void watch_set_state(WatchMachine *m, RunState state, Moment now);
 void watch_attached(WatchMachine *m, const Observation *o, Moment now);
 void watch_status(WatchMachine *m, const Observation *o, Moment now);
 void watch_crash_info(WatchMachine *m, const Observation *o, Moment now);
+void watch_withdraw(WatchMachine *m, const Observation *o, Moment now);
 void watch_gone(WatchMachine *m, const Observation *o, Moment now);

@@ -285,7 +285,7 @@ void watch_attached(WatchMachine *m, const Observation *o, Moment now) {
         m->status_asked = false;
         m->tells = 0; /* what a lost connection owed will not be answered */
         m->state = o->state;
-        m->state_known = true;
+        m->state_known = o->backend != BACKEND_TYPE_PROCESS;
         m->running = o->running;
         if (o->running)
                 m->stop_incident = 0;
@@ -294,7 +294,7 @@ void watch_attached(WatchMachine *m, const Observation *o, Moment now) {
         watch_tell(m, now, true);
         list_foreach_safe(i, n, &m->incidents)
                 watch_resume_incident(m, list_entry(i, Incident, link), now);
-        if (run_state_get_incident(m->state, &kind) && !watch_is_explained(m, kind))
+        if (m->state_known && run_state_get_incident(m->state, &kind) && !watch_is_explained(m, kind))
                 watch_open_by_state(m, kind, true, now);
         m->known = true;
         m->watch->ops.changed(m, WATCH_CHANGE_KEPT, m->watch->userdata);
@@ -341,14 +341,23 @@ void watch_status(WatchMachine *m, const Observation *o, Moment now) {
                 watch_open_by_state(m, kind, false, now);
 }
 
+/* What was known of it stays with the other machine, which has a run of the same process. */
+void watch_withdraw(WatchMachine *m, const Observation *o, Moment now) {
+        m->attached = false;
+        watch_announce_machine(m, o->text ? o->text : "it is another machine", now);
+        watch_end_incidents(m, now);
+        watch_machine_remove(m);
+}
+
 void watch_gone(WatchMachine *m, const Observation *o, Moment now) {
         ShutdownEvent event = { .guest = false, .reason = SHUTDOWN_CAUSE_HOST_ERROR };
+        const char *signal = o->signal > 0 ? sigabbrev_np(o->signal) : NULL;
         json_object *data = NULL;
 
         if (m->poweroff_seen) {
                 event.guest = true;
                 event.reason = SHUTDOWN_CAUSE_GUEST_SHUTDOWN;
-        } else if (o->signal > 0) {
+        } else if (o->signal > 0 && !o->crashed) {
                 event.reason = SHUTDOWN_CAUSE_HOST_SIGNAL;
         }
         if (!m->shutdown_seen && shutdown_event_to_json(&event, &data) >= 0) {
@@ -356,7 +365,9 @@ void watch_gone(WatchMachine *m, const Observation *o, Moment now) {
                 json_object_put(data);
                 if (list_is_empty(&m->incidents) && !m->poweroff_seen)
                         watch_set_last_stop(m,
-                                            "its process ended (%s)",
+                                            "its process ended%s%s (%s)",
+                                            signal ? " by SIG" : "",
+                                            signal ? signal : "",
                                             shutdown_cause_to_string(event.reason));
         }
         m->attached = false;

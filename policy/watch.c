@@ -236,7 +236,7 @@ WatchMachine *watch_machine_get(Watch *watch, const char *name) {
         return m;
 }
 
-static void watch_machine_remove(WatchMachine *m) {
+void watch_machine_remove(WatchMachine *m) {
         Watch *watch = m->watch;
 
         watch->ops.changed(m, WATCH_CHANGE_REMOVED, watch->userdata);
@@ -378,6 +378,9 @@ void watch_observe(Watch *watch, const Observation *o, Moment now) {
         case OBSERVATION_GONE:
                 watch_gone(m, o, now);
                 return; /* it may have been removed */
+        case OBSERVATION_WITHDRAWN:
+                watch_withdraw(m, o, now);
+                return;
         case OBSERVATION_SILENT:
         case OBSERVATION_ANSWERING:
                 watch_silent(m, o, now);

@@ -27,6 +27,8 @@
 #define RUN_WAYS_MAX 4
 /* Events kept while it is not yet known whose they are. */
 #define WAY_HELD_MAX 256
+/* A process's number as text. */
+#define RUN_PID_SIZE 12
 
 typedef struct Way Way;
 typedef struct Run Run;
@@ -76,10 +78,13 @@ struct Way {
 struct Run {
         Machines *machines;
         List runs;
-        IndexLink by_name, by_id;
+        IndexLink by_name, by_id, by_pid;
         char *name, *shown, *uuid, *version;
-        char id[PROCESS_RUN_ID_SIZE];
+        char id[PROCESS_RUN_ID_SIZE], pid[RUN_PID_SIZE];
         Process process;
+        pid_t vm_tid; /* the thread that made its virtual machine, where the kernel said so */
+        int signal;   /* that ended it; 0: none, or not known */
+        bool closed;  /* its virtual machine is no more, whatever its process does */
         unsigned abilities;
         const Backend *backend;
 
@@ -106,8 +111,9 @@ struct Machines {
         void *userdata;
 
         List ways, runs;
-        size_t n_ways, n_ways_in[_WAY_STATE_MAX], n_runs;
-        Index ways_by_path, runs_by_name, runs_by_id;
+        List guests; /* of process-guest.c: they wait for their process to last */
+        size_t n_ways, n_ways_in[_WAY_STATE_MAX], n_runs, n_guests;
+        Index ways_by_path, runs_by_name, runs_by_id, runs_by_pid;
         PathWatch **watches;
         size_t n_watches;
         AttachSocket *attach;
@@ -148,10 +154,19 @@ void run_part(Run *run, Way *way, const char *why);
 void run_take_event(Run *run, const QmpClientEvent *event);
 /* The process is gone: says so, and frees the run. */
 void run_end(Run *run);
+/* Its virtual machine is closed: so it ends, with its process or without. */
+void run_close(Run *run);
+/* It goes on as another run of the same process: frees this one. */
+void run_withdraw(Run *run, const char *name);
+void run_observe_attached(Run *run, RunState state, bool running);
 int run_command(Run *run, const BackendCall *call);
 /* An observation with who, which run and when filled in. */
 Observation run_observation(const Run *run, ObservationType type);
 void run_observe(const Run *run, const Observation *observation);
+
+/* process-guest.c */
+void process_guest_forget_all(Machines *machines);
+bool process_guest_is(const Run *run);
 
 /* silence.c */
 int silence_configure(Machines *machines);

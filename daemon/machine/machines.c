@@ -107,6 +107,22 @@ static char *machines_admit_again(Run *run, Way *way) {
         return NULL;
 }
 
+/* What the kernel told of this process was the same machine. */
+static void machines_give_way(Machines *machines, const Process *process, const char *name) {
+        char id[PROCESS_RUN_ID_SIZE];
+        IndexLink *link;
+        Run *run;
+
+        link = process_get_run_id(process, id) < 0 ? NULL : index_find(&machines->runs_by_id, id);
+        if (!link)
+                return;
+        run = CONTAINER_OF(link, Run, by_id);
+        if (strcmp(run->name, name) == 0)
+                run_free(run);
+        else
+                run_withdraw(run, name);
+}
+
 static char *machines_admit_new(Machines *machines, Way *way, QmpIdentity *identity, Process *process) {
         _cleanup_free_ char *name = NULL;
         IndexLink *link;
@@ -116,6 +132,7 @@ static char *machines_admit_new(Machines *machines, Way *way, QmpIdentity *ident
         r = machines_get_name(way, identity, process, &name);
         if (r < 0)
                 return machines_words("it has no name that can be used: %s", strerror(-r));
+        machines_give_way(machines, process, name);
         link = index_find(&machines->runs_by_name, name);
         if (link) {
                 run = CONTAINER_OF(link, Run, by_name);
@@ -146,7 +163,7 @@ char *machines_admit(Machines *machines, Way *way, QmpIdentity *identity) {
         if (r < 0)
                 return machines_words("its process can't be told: %s", strerror(-r));
         link = index_find(&machines->runs_by_id, id);
-        if (link)
+        if (link && !process_guest_is(CONTAINER_OF(link, Run, by_id)))
                 return machines_admit_again(CONTAINER_OF(link, Run, by_id), way);
         return machines_admit_new(machines, way, identity, &process);
 }
@@ -410,6 +427,7 @@ int machines_new(Machines **ret,
         machines->problems.userdata = userdata;
         list_init(&machines->ways);
         list_init(&machines->runs);
+        list_init(&machines->guests);
         r = crowd_new(machines);
         if (r < 0) {
                 machines_free(machines);
@@ -434,6 +452,7 @@ Machines *machines_free(Machines *machines) {
         machines_free_watches(machines->watches, machines->n_watches);
         while (!list_is_empty(&machines->ways))
                 way_free(list_entry(machines->ways.next, Way, ways));
+        process_guest_forget_all(machines);
         while (!list_is_empty(&machines->runs))
                 run_free(list_entry(machines->runs.next, Run, runs));
         sd_event_source_disable_unref(machines->heartbeat);
@@ -441,6 +460,7 @@ Machines *machines_free(Machines *machines) {
         index_deinit(&machines->ways_by_path);
         index_deinit(&machines->runs_by_name);
         index_deinit(&machines->runs_by_id);
+        index_deinit(&machines->runs_by_pid);
         free(machines->runtime_dir);
         sd_event_unref(machines->event);
         free(machines);

@@ -53,6 +53,8 @@ typedef struct MachinesOps {
         void (*problem)(const char *key, const char *text, void *userdata);
         /* Whether the guests may have so many descriptors in all. NULL: they may. */
         bool (*has_room)(size_t n_files, void *userdata);
+        /* Whether a machine of that run is expected to attach again. */
+        bool (*is_known)(const char *run, void *userdata);
 } MachinesOps;
 
 /* One configured way in: [guest NAME] qmp=, with exclusive=. */
@@ -94,3 +96,10 @@ void machines_foreach_trouble(const Machines *machines, MachinesTroubleFunc func
 /* Descriptors that are the guests', or may become theirs: those of their endpoints are counted for
  * guests on their way in only. */
 size_t machines_count_files(const Machines *machines);
+
+/* From the kernel. A process is known by any of its threads; one that no backend reaches is shown as a
+ * machine of its own, "pid-N". It may be told more than once. */
+void machines_open_guest(Machines *machines, pid_t tid);
+void machines_close_guest(Machines *machines, pid_t tid);
+/* How a process ended, as of wait(2). Of numbers that are no guest's nothing is kept. */
+void machines_end_process(Machines *machines, pid_t pid, int status);

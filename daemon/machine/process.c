@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -163,6 +164,15 @@ int process_get_main_ticks(pid_t pid, uint64_t *ret) {
 
         (void) snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, pid);
         return process_read_stat(path, &start_time, ret);
+}
+
+bool process_is_crash(int signal) {
+        static const int crashes[] = { SIGBUS, SIGSEGV, SIGABRT, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
+
+        for (size_t i = 0; i < ELEMENTSOF(crashes); i++)
+                if (crashes[i] == signal)
+                        return true;
+        return false;
 }
 
 int process_get_end_signal(const Process *process) {

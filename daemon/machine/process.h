@@ -35,5 +35,7 @@ int process_get_run_id(const Process *process, char ret[static PROCESS_RUN_ID_SI
 /* CPU time of the main thread alone: the vCPUs' time says nothing about whether a QEMU that does
  * not answer is busy. 0 or a negative errno. */
 int process_get_main_ticks(pid_t pid, uint64_t *ret);
+/* Whether such a signal comes from what a process did itself, or from memory that failed under it. */
+bool process_is_crash(int signal);
 /* The signal that ended a process, as far as this kernel tells: 0 for none, and when unknown. */
 int process_get_end_signal(const Process *process);

@@ -34,7 +34,7 @@ void run_observe(const Run *run, const Observation *observation) {
 
 static void run_settle(Run *run);
 
-static void run_observe_attached(Run *run, RunState state, bool running) {
+void run_observe_attached(Run *run, RunState state, bool running) {
         Observation o = run_observation(run, OBSERVATION_ATTACHED);
 
         o.state = state;
@@ -61,7 +61,7 @@ static int run_dispatch_timer(sd_event_source *source, uint64_t usec, void *user
         uint64_t now = machines_now(run->machines, CLOCK_BOOTTIME);
 
         run->timer = sd_event_source_disable_unref(run->timer);
-        if (run->exited_us == 0) {
+        if (run->exited_us == 0 && !run->closed) {
                 if (!run->way)
                         run_observe_lost(run);
                 return 0;
@@ -180,7 +180,25 @@ void run_end(Run *run) {
                 way_leave(way);
         }
         o = run_observation(run, OBSERVATION_GONE);
-        o.signal = process_get_end_signal(&run->process);
+        o.signal = run->signal > 0 ? run->signal : process_get_end_signal(&run->process);
+        o.crashed = process_is_crash(o.signal);
+        run_observe(run, &o);
+        run_free(run);
+}
+
+void run_close(Run *run) {
+        /* most often because its process ends, which is told in a moment */
+        run->closed = true;
+        run_settle(run);
+}
+
+void run_withdraw(Run *run, const char *name) {
+        _cleanup_free_ char *text = NULL;
+        Observation o = run_observation(run, OBSERVATION_WITHDRAWN);
+
+        if (asprintf(&text, "its process is machine %s", name) < 0)
+                text = NULL;
+        o.text = text;
         run_observe(run, &o);
         run_free(run);
 }
@@ -290,6 +308,7 @@ int run_new(Machines *machines, const char *name, QmpIdentity *identity, Process
         run->machines = machines;
         run->backend = &qmp_backend;
         run->process.pidfd = -1;
+        (void) snprintf(run->pid, sizeof(run->pid), "%d", process->pid);
         list_init(&run->ways);
         list_append(&machines->runs, &run->runs);
         machines->n_runs++;
@@ -302,6 +321,9 @@ int run_new(Machines *machines, const char *name, QmpIdentity *identity, Process
                 r = index_add(&machines->runs_by_name, &run->by_name, run->name);
         if (r == 0)
                 r = index_add(&machines->runs_by_id, &run->by_id, run->id);
+        /* taken when a number was used again at once: then it is not known how this one ends */
+        if (r == 0)
+                (void) index_add(&machines->runs_by_pid, &run->by_pid, run->pid);
         if (r == 0)
                 r = sd_event_add_io(machines->event,
                                     &run->exit,
@@ -324,6 +346,7 @@ Run *run_free(Run *run) {
                 return NULL;
         index_remove(&run->machines->runs_by_name, &run->by_name);
         index_remove(&run->machines->runs_by_id, &run->by_id);
+        index_remove(&run->machines->runs_by_pid, &run->by_pid);
         list_remove(&run->runs);
         run->machines->n_runs--;
         crowd_look(run->machines);
