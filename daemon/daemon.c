@@ -432,6 +432,11 @@ int daemon_new(Daemon **ret, const char *config_file) {
                 report(LOG_ERR, NULL, "can't start: %s", strerror(-r));
                 return r;
         }
+        r = daemon_open_sources(daemon);
+        if (r < 0) {
+                report(LOG_ERR, NULL, "can't start: %s", strerror(-r));
+                return r;
+        }
         *ret = TAKE_PTR(daemon);
         return 0;
 }
@@ -443,6 +448,7 @@ static void daemon_free_endpoint(WatchMachine *machine, void *userdata) {
 Daemon *daemon_free(Daemon *daemon) {
         if (!daemon)
                 return NULL;
+        sources_free(daemon->sources);
         journal_deinit(&daemon->journal);
         plugins_free(daemon->plugins);
         act_free(daemon->act);

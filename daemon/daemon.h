@@ -14,6 +14,7 @@
 #include "daemon/machine/machines.h"
 #include "daemon/plugin/plugins.h"
 #include "daemon/qmp/server.h"
+#include "daemon/source/sources.h"
 #include "daemon/source/vmm.h"
 #include "daemon/store/store.h"
 #include "daemon/writes.h"
@@ -40,6 +41,7 @@ struct Daemon {
         Act *act;
         Plugins *plugins;
         Vmm *vmm;
+        Sources *sources;
         sd_event_source *deadline;
         uint64_t deadline_us;
         Writes writes;         /* records on their way to the disk */
@@ -116,6 +118,9 @@ void daemon_configure_plugins(Daemon *daemon);
 /* daemon-vmm.c */
 int daemon_open_vmm(Daemon *daemon);
 void daemon_answer(const WatchMachine *machine, const IncidentInfo *incident, void *daemon);
+
+/* daemon-source.c */
+int daemon_open_sources(Daemon *daemon);
 
 /* daemon-restore.c */
 void daemon_restore(Daemon *daemon);

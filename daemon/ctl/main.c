@@ -93,6 +93,8 @@ static const CtlVerb main_verbs[] = {
           "new makes a folder NAME with a plugin that works, its Makefile and its check; in C, if not\n"
           "said otherwise.\n",
           verb_plugin },
+        { "sources", "", "what of the host's kernel is listened to, or why not", NULL, verb_sources },
+        { "watchdogs", "", "the host's watchdog devices and who keeps them alive", NULL, verb_watchdogs },
         { "config",
           "check|show [--config FILE]",
           "errors of the configuration, or its effective values",

@@ -17,6 +17,8 @@ int verb_attach(Ctl *ctl, int argc, char **argv);
 int verb_decode(Ctl *ctl, int argc, char **argv);
 int verb_plugins(Ctl *ctl, int argc, char **argv);
 int verb_plugin(Ctl *ctl, int argc, char **argv);
+int verb_sources(Ctl *ctl, int argc, char **argv);
+int verb_watchdogs(Ctl *ctl, int argc, char **argv);
 int verb_config(Ctl *ctl, int argc, char **argv);
 
 /* Writes a new plugin into a folder of that name; an exit status. */

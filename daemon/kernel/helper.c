@@ -7,6 +7,7 @@
 #include "daemon/kernel/helper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,9 +15,11 @@
 #include <sys/socket.h>
 
 #include "daemon/kernel/fd.h"
+#include "daemon/kernel/holders.h"
 #include "daemon/kernel/notifier.h"
 #include "daemon/kernel/protocol.h"
 #include "daemon/kernel/qmp-path.h"
+#include "daemon/source/connector.h"
 #include "policy/util/list.h"
 
 typedef struct KernelPeer {
@@ -155,11 +158,28 @@ static int helper_notify(KernelHelper *helper, HelperCall *call) {
         return 0;
 }
 
+static int helper_open_connector(KernelHelper *helper, HelperCall *call) {
+        _cleanup_nl_ struct nl_sock *socket = NULL;
+        int r;
+
+        r = connector_open(&socket);
+        if (r < 0)
+                return r;
+        call->fd = fcntl(nl_socket_get_fd(socket), F_DUPFD_CLOEXEC, 0);
+        return call->fd < 0 ? -errno : 0;
+}
+
+static int helper_find_holders(KernelHelper *helper, HelperCall *call) {
+        return holders_find(call->text, &call->fd);
+}
+
 static const HelperVerb helper_verbs[_KERNEL_VERB_MAX] = {
         [KERNEL_VERB_CONNECT_QMP] = { "connect-qmp", helper_connect_qmp },
         [KERNEL_VERB_RELOAD] = { "reload", helper_reload },
         [KERNEL_VERB_KILL] = { "kill", helper_kill },
         [KERNEL_VERB_NOTIFY] = { "notify", helper_notify },
+        [KERNEL_VERB_OPEN_CONNECTOR] = { "open-connector", helper_open_connector },
+        [KERNEL_VERB_FIND_HOLDERS] = { "find-holders", helper_find_holders },
 };
 
 static KernelPeer *kernel_peer_free(KernelPeer *peer) {

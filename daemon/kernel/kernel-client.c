@@ -357,6 +357,22 @@ int kernel_client_notify(KernelClient *client,
         return kernel_client_request(client, &what, text, -1);
 }
 
+int kernel_client_open_connector(KernelClient *client, KernelDone func, void *userdata) {
+        KernelRequest request = { .verb = KERNEL_VERB_OPEN_CONNECTOR,
+                                  .func = func,
+                                  .userdata = userdata };
+
+        return kernel_client_request(client, &request, NULL, -1);
+}
+
+int kernel_client_find_holders(KernelClient *client, const char *what, KernelDone func, void *userdata) {
+        KernelRequest request = { .verb = KERNEL_VERB_FIND_HOLDERS,
+                                  .func = func,
+                                  .userdata = userdata };
+
+        return kernel_client_request(client, &request, what, -1);
+}
+
 int kernel_client_reload(KernelClient *client) {
         KernelRequest what = { .verb = KERNEL_VERB_RELOAD };
 

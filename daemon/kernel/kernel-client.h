@@ -49,5 +49,9 @@ int kernel_client_notify(KernelClient *client,
                          uint64_t within_us,
                          KernelDone func,
                          void *userdata);
+/* The answer has a socket of the proc connector that listens. */
+int kernel_client_open_connector(KernelClient *client, KernelDone func, void *userdata);
+/* Who holds what `what` names (holders.h): the answer has a file for holders_read(). */
+int kernel_client_find_holders(KernelClient *client, const char *what, KernelDone func, void *userdata);
 /* Forgets the requests of that userdata: their func is not called. */
 void kernel_client_cancel(KernelClient *client, void *userdata);

@@ -2,7 +2,9 @@
 /*
  * What tocsin-kernel keeps of root: CAP_DAC_OVERRIDE, because a QEMU's socket and the folder it lies
  * in belong to the QEMU's user (connecting asks for write permission); CAP_KILL, because so does its
- * process; CAP_SETUID and CAP_SETGID, because a [notify] program is to have less. Each later verb that needs more adds its line here.
+ * process; CAP_SETUID and CAP_SETGID, because a [notify] program is to have less; CAP_NET_ADMIN and
+ * CAP_SYS_PTRACE, to hear how processes end and to see what they hold open. Each later verb that needs
+ * more adds its line here.
  */
 #include "daemon/kernel/privilege.h"
 
@@ -18,6 +20,8 @@ static const unsigned privilege_kept[] = {
         CAP_KILL,         /* kill; to end a program of notify */
         CAP_SETUID,       /* notify: a program runs as its user= */
         CAP_SETGID,       /* the same */
+        CAP_NET_ADMIN,    /* open-connector, before Linux 6.6 */
+        CAP_SYS_PTRACE,   /* find-holders */
 };
 
 int privilege_drop(void) {

@@ -34,6 +34,8 @@ typedef enum KernelVerb {
         KERNEL_VERB_RELOAD = 2,      /* no text; the helper reads its configuration again */
         KERNEL_VERB_KILL = 3,        /* text: "PID START-TIME"; with tocsind's connection to it */
         KERNEL_VERB_NOTIFY = 4, /* text: notify-request.h; the reply comes when the program ended */
+        KERNEL_VERB_OPEN_CONNECTOR = 5, /* no text; reply: a socket that hears how processes end */
+        KERNEL_VERB_FIND_HOLDERS = 6, /* text: what of (holders.h); reply: a file that names them */
         _KERNEL_VERB_MAX,
 } KernelVerb;
 

@@ -18,6 +18,8 @@
 #define RUN_SETTLE_US (100 * USEC_PER_MSEC)
 /* Somebody else may hold the socket of a process that is gone, and talk on. */
 #define RUN_DRAIN_US (5 * USEC_PER_SEC)
+/* A large guest's memory takes a while to be given back, after its virtual machine was closed. */
+#define RUN_CLOSE_US (10 * USEC_PER_SEC)
 
 Observation run_observation(const Run *run, ObservationType type) {
         return (Observation){
@@ -75,15 +77,19 @@ static int run_dispatch_timer(sd_event_source *source, uint64_t usec, void *user
         return 0;
 }
 
-static void run_settle(Run *run) {
+static void run_wait(Run *run, uint64_t us) {
         run->timer = sd_event_source_disable_unref(run->timer);
         (void) sd_event_add_time_relative(run->machines->event,
                                           &run->timer,
                                           CLOCK_BOOTTIME,
-                                          RUN_SETTLE_US,
+                                          us,
                                           USEC_PER_MSEC,
                                           run_dispatch_timer,
                                           run);
+}
+
+static void run_settle(Run *run) {
+        run_wait(run, RUN_SETTLE_US);
 }
 
 static int run_dispatch_exit(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
@@ -187,9 +193,10 @@ void run_end(Run *run) {
 }
 
 void run_close(Run *run) {
-        /* most often because its process ends, which is told in a moment */
+        /* most often because its process ends, which is told in a moment: then it is known how */
         run->closed = true;
-        run_settle(run);
+        if (run->exited_us == 0)
+                run_wait(run, RUN_CLOSE_US);
 }
 
 void run_withdraw(Run *run, const char *name) {

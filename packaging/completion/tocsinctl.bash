@@ -11,7 +11,7 @@ _tocsinctl_incidents() {
 
 _tocsinctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i socket=() words=
-    local verbs='attach config decode explain hold incidents machines monitor plugin plugins policy record reset-action status top'
+    local verbs='attach config decode explain hold incidents machines monitor plugin plugins policy record reset-action sources status top watchdogs'
     local kinds='watchdog panic crashloaded memory-failure corrected stopped unresponsive notify-vmexit'
     local states='debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate
         restore-vm running save-vm shutdown suspended watchdog guest-panicked colo'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion of tocsinctl
 
-set -l verbs status machines monitor top incidents explain policy hold reset-action attach record decode plugins plugin config
+set -l verbs status machines monitor top incidents explain policy hold reset-action attach record decode plugins plugin sources watchdogs config
 set -l kinds watchdog panic crashloaded memory-failure corrected stopped unresponsive notify-vmexit
 set -l states debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate \
     restore-vm running save-vm shutdown suspended watchdog guest-panicked colo
@@ -38,6 +38,8 @@ complete -c tocsinctl -n '__fish_seen_subcommand_from plugin' -a 'restart new'
 complete -c tocsinctl -n '__fish_seen_subcommand_from plugin' -l c
 complete -c tocsinctl -n '__fish_seen_subcommand_from plugin' -l python
 complete -c tocsinctl -n '__fish_seen_subcommand_from plugin' -l sh
+complete -c tocsinctl -n $first -a sources -d 'What of the kernel is listened to, or why not'
+complete -c tocsinctl -n $first -a watchdogs -d 'The watchdog devices of the host and who keeps them alive'
 complete -c tocsinctl -n $first -a decode -d 'Say what crash registers, a PSW or a log line mean'
 complete -c tocsinctl -n $first -a config -d 'Errors of the configuration, or its effective values'
 

@@ -43,6 +43,6 @@ PROFILES = (
     Profile('MACHINE', 'qmp/NAME.sock',
             ('control', 'run-state', 'vfio'), ('control', 'run-state', 'vfio')),
     Profile('CONTROL', 'control.sock',
-            ('control', 'tocsin', 'plugin'), ('control', 'run-state', 'vfio', 'tocsin'), every_machine=True),
+            ('control', 'tocsin', 'plugin', 'source'), ('control', 'run-state', 'vfio', 'tocsin'), every_machine=True),
     Profile('VMM', 'vmm.sock', ('control', 'vmm'), ('vmm',)),
 )

@@ -53,18 +53,24 @@ def get_kernel(version):
 
 
 class Linux(Guest):
-    """modules: to be loaded at the start. crash_script: what its dump kernel does, when it is to have
-    one. As every Guest it waits for start()."""
+    """modules: to be loaded at the start; later: for the test to load. files: name → contents, all
+    executable. crash_script: what its dump kernel does, when it is to have one. As every Guest it waits
+    for start()."""
 
-    def __init__(self, folder, name, version, modules=(), arguments=(), command_line='', crash_script=None):
+    def __init__(self, folder, name, version, modules=(), arguments=(), command_line='', crash_script=None,
+                 files=None, later=()):
         root, elf, image = get_kernel(version)
         busybox = packages.unpack(BUSYBOX)
-        files = {}
+        files = dict(files or {})
+        self.later = []
+        for module, data in initramfs.find_modules(root, later):
+            files[f'modules-later/{module}.ko'] = data
+            self.later.append(module)
         if crash_script is not None:
             crash = initramfs.make(busybox, root, script=crash_script)
-            files = {'crash/kernel': image.read_bytes(),
-                     'crash/initrd': crash,
-                     'bin/kexec-load': find_tool('kexec-load')}
+            files |= {'crash/kernel': image.read_bytes(),
+                      'crash/initrd': crash,
+                      'bin/kexec-load': find_tool('kexec-load')}
             command_line += f' crashkernel={CRASH_MEMORY_MIB}M'
         initrd = folder / f'{name}.initrd'
         initrd.write_bytes(initramfs.make(busybox, root, modules, files))
@@ -123,6 +129,10 @@ class Linux(Guest):
         if end[1] != b'0':
             raise AssertionError(f'{self.name}: {line}: status {end[1].decode()}: {output}')
         return output
+
+    def load_later(self):
+        for module in self.later:
+            self.run(f'insmod /modules-later/{module}.ko')
 
     def panic(self):
         self.send('echo c > /proc/sysrq-trigger')
