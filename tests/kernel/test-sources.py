@@ -3,6 +3,8 @@
 """The sources of the host's kernel, by real events of real kernels: tocsind runs inside, as the user
 tocsin without any capability, beside a tocsin-kernel."""
 
+import re
+
 from lib.host import Host
 from lib.testing import add_test, main
 
@@ -77,6 +79,10 @@ def a_watchdog_is_followed_and_its_holder_named(stage, version):
     holder = host.spawn('sh -c "exec 3>/dev/watchdog; exec sleep 3600"')
     watchdog = host.wait(lambda: [w for w in host.ask('watchdogs') if 'holder' in w], 'a holder')[0]
     assert (watchdog['running'], watchdog['holder']) == (True, {'pid': holder, 'name': 'sleep'}), watchdog
+    shown = host.run('tocsinctl watchdogs')
+    assert re.search(rf'^watchdog0 +running +60 s +- +sleep \({holder}\) +Software Watchdog$', shown, re.M), shown
+    shown = host.run('tocsinctl sources')
+    assert re.search(r'^watchdogs +on +[1-9]\d* +0 +2\d{3}-', shown, re.M), shown
 
     host.end_process(holder)
     incident = host.wait_incident('host', 'watchdog')
