@@ -20,11 +20,14 @@ struct DaemonSweep {
 
 static void daemon_evidence_note(const char *machine,
                                  uint64_t incident,
-                                 const char *text,
-                                 const char *error,
-                                 const EvidenceFile *file,
+                                 const EvidenceNote *evidence,
                                  void *userdata) {
-        DaemonNote note = { .what = "evidence", .text = text, .error = error, .file = file };
+        DaemonNote note = { .what = "evidence",
+                            .text = evidence->text,
+                            .error = evidence->error,
+                            .file = evidence->file,
+                            .headline = evidence->headline,
+                            .trace = evidence->trace };
 
         daemon_note(userdata, machine, incident, &note);
 }

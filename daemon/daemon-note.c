@@ -24,6 +24,7 @@ typedef struct DaemonAmend {
         char *what, *text, *error;
         EvidenceFile *file;
         char *drops;
+        char *headline, *trace;
 } DaemonAmend;
 
 static void daemon_amend_free(DaemonAmend *amend) {
@@ -34,6 +35,8 @@ static void daemon_amend_free(DaemonAmend *amend) {
         free(amend->text);
         free(amend->error);
         free(amend->drops);
+        free(amend->headline);
+        free(amend->trace);
         free(amend);
 }
 
@@ -52,6 +55,10 @@ static void daemon_amend_read(int r, json_object *const *records, size_t n, void
                         (void) incident_add_file(incident->info, amend->file);
                 if (amend->drops)
                         incident_drop_file(incident->info, amend->drops);
+                if (amend->headline)
+                        (void) incident_set_words(incident->info,
+                                                  amend->headline,
+                                                  amend->trace ? amend->trace : "");
                 (void) incident_add_step(
                         incident, amend->time_us, amend->what, amend->error, "%s", amend->text);
                 (void) store_put_incident(daemon->store, incident->info, false, NULL, NULL);
@@ -106,6 +113,8 @@ static void daemon_amend(Daemon *daemon, uint64_t incident, const DaemonNote *no
         amend->error = note->error ? strdup(note->error) : NULL;
         amend->drops = note->drops ? strdup(note->drops) : NULL;
         amend->file = note->file ? daemon_copy_file(note->file) : NULL;
+        amend->headline = note->headline ? strdup(note->headline) : NULL;
+        amend->trace = note->trace ? strdup(note->trace) : NULL;
         list_append(&daemon->amends, &amend->link);
         daemon->n_amends++;
         if (!amend->what || !amend->text)
@@ -131,6 +140,12 @@ void daemon_note(Daemon *daemon, const char *machine, uint64_t incident, const D
                 watch_kept(daemon->watch, machine, incident, note->file);
         if (note->drops)
                 watch_dropped(daemon->watch, machine, incident, note->drops);
+        if (note->headline)
+                watch_heard(daemon->watch,
+                            machine,
+                            incident,
+                            note->headline,
+                            note->trace ? note->trace : "");
         watch_stepped(daemon->watch,
                       machine,
                       incident,

@@ -94,6 +94,8 @@ typedef struct DaemonNote {
         const char *error;        /* or NULL */
         const EvidenceFile *file; /* that is kept now, or NULL */
         const char *drops;        /* file that is kept no longer, or NULL */
+        const char *headline;     /* what its kernel said as it panicked, or NULL */
+        const char *trace;        /* the call trace to it, or NULL */
 } DaemonNote;
 /* Logs it, too. Not from within the watch. */
 void daemon_note(Daemon *daemon, const char *machine, uint64_t incident, const DaemonNote *note);

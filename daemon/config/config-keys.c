@@ -59,7 +59,7 @@ static const char *config_moment_word(const ConfigKey *key, unsigned value) {
 
 static const char *config_evidence_word(const ConfigKey *key, unsigned value) {
         /* bit by bit as EvidenceKind; what can't be taken yet may not be asked for */
-        static const char *const words[] = { "registers", "", "", "memory" };
+        static const char *const words[] = { "registers", "", "log", "memory" };
 
         return value < ELEMENTSOF(words) ? words[value] : NULL;
 }
@@ -454,7 +454,10 @@ static const ConfigKey config_rule_keys[] = {
           RULE(evidence),
           .word = config_evidence_word,
           .doc = "What to keep of the incident before the action, as [evidence] allows. registers: "
-                 "of every CPU, as text. memory: a dump of the guest's memory, for crash(8)." },
+                 "of every CPU, as text. memory: a dump of the guest's memory, for crash(8). log: the "
+                 "kernel's log of a Linux guest that offers vmcoreinfo, by makedumpfile out of such a "
+                 "dump, which is not kept unless memory is named, too; the line in which the kernel says "
+                 "why it panicked becomes the incident's headline." },
 };
 
 static const ConfigKey config_plugin_keys[] = {

@@ -126,7 +126,7 @@ static void memory_line(EvidenceTask *task, const char *word, const char *rest) 
 static void memory_start(EvidenceTask *task) {
         const RoomLimits *room = &task->evidence->limits.room;
         const uint64_t limits[] = {
-                room->dumps, room->machine_bytes, room->total_bytes, room->free_bytes
+                room->dumps + task->for_log, room->machine_bytes, room->total_bytes, room->free_bytes
         };
         char texts[ELEMENTSOF(limits)][SIZE_TEXT_SIZE];
         const char *extra[ELEMENTSOF(limits) + 1] = { NULL };

@@ -23,8 +23,8 @@ typedef struct EvidenceType {
         void (*ended)(EvidenceTask *task);
 } EvidenceType;
 
-#define EVIDENCE_TYPES 2
-extern const EvidenceType evidence_memory, evidence_registers;
+#define EVIDENCE_TYPES 3
+extern const EvidenceType evidence_log, evidence_memory, evidence_registers;
 
 typedef enum EvidenceStage {
         EVIDENCE_WAITING,   /* for its turn */
@@ -43,6 +43,7 @@ struct EvidenceTask {
         uint64_t number, incident;
         unsigned kinds; /* not begun */
         bool running;
+        bool for_log;      /* the dump is taken for the log alone, and goes with it */
         EvidenceDone done; /* NULL: nobody waits */
         void *userdata;
 
@@ -54,6 +55,7 @@ struct EvidenceTask {
         Program *program;
         char *problem; /* it failed, in words */
         EvidenceFile *file;
+        char *headline, *trace;
         int write_fd;              /* for the machine to write to, until it has it */
         int read_fd;               /* the program's end of the same, to cut it off from here */
         EvidenceProgress progress; /* of a memory dump */

@@ -28,8 +28,11 @@
 #define EVIDENCE_EXTRA_MAX 4
 
 /* In the order they are taken: what is quick, and what a dump could disturb, comes first. */
-static const EvidenceType *const evidence_types[EVIDENCE_TYPES] = { &evidence_registers,
-                                                                    &evidence_memory };
+static const EvidenceType *const evidence_types[EVIDENCE_TYPES] = {
+        &evidence_registers,
+        &evidence_memory,
+        &evidence_log, /* out of the dump */
+};
 
 unsigned evidence_find_kind(const char *word) {
         for (size_t i = 0; i < ELEMENTSOF(evidence_types); i++)
@@ -39,7 +42,11 @@ unsigned evidence_find_kind(const char *word) {
 }
 
 static unsigned *evidence_get_turns(Evidence *evidence, const EvidenceType *type) {
-        return &evidence->turns[type == evidence_types[0] ? 0 : 1];
+        size_t i = 0;
+
+        while (evidence_types[i] != type)
+                i++;
+        return &evidence->turns[i];
 }
 
 static uint64_t evidence_now(const Evidence *evidence) {
@@ -150,6 +157,8 @@ static void evidence_task_free(EvidenceTask *task) {
         evidence_cut(task);
         evidence_file_free(task->file);
         free(task->problem);
+        free(task->headline);
+        free(task->trace);
         free(task->machine);
         free(task);
 }
@@ -177,29 +186,53 @@ static void evidence_task_next(EvidenceTask *task) {
                 done(incident, userdata);
 }
 
-static void evidence_note(EvidenceTask *task) {
+static void evidence_tell(EvidenceTask *task, const EvidenceNote *note) {
         Evidence *evidence = task->evidence;
+
+        evidence->ops.note(task->machine, task->incident, note, evidence->userdata);
+}
+
+static void evidence_tell_missing(EvidenceTask *task, const EvidenceType *type, const char *problem) {
+        char text[64];
+
+        (void) snprintf(text, sizeof(text), "evidence (%s) is not kept", type->word);
+        evidence_tell(task, &(EvidenceNote){ .text = text, .error = problem });
+}
+
+static void evidence_tell_kept(EvidenceTask *task) {
         char text[256], took[DURATION_TEXT_SIZE];
 
-        if (task->file)
-                (void) snprintf(text,
-                                sizeof(text),
-                                "%s kept: %.1f MiB in %s",
-                                task->file->name,
-                                (double) task->file->size / (1 << 20),
-                                duration_format((evidence_now(evidence) - task->begun_us) /
-                                                        USEC_PER_MSEC * USEC_PER_MSEC,
-                                                took));
-        else
-                (void) snprintf(text, sizeof(text), "evidence (%s) is not kept", task->type->word);
-        evidence->ops.note(task->machine,
-                           task->incident,
-                           text,
-                           task->file      ? NULL
-                           : task->problem ? task->problem
-                                           : "the program ended without a word",
-                           task->file,
-                           evidence->userdata);
+        (void) snprintf(text,
+                        sizeof(text),
+                        "%s kept: %.1f MiB in %s",
+                        task->file->name,
+                        (double) task->file->size / (1 << 20),
+                        duration_format((evidence_now(task->evidence) - task->begun_us) /
+                                                USEC_PER_MSEC * USEC_PER_MSEC,
+                                        took));
+        evidence_tell(task,
+                      &(EvidenceNote){ .text = text,
+                                       .file = task->file,
+                                       .headline = task->headline,
+                                       .trace = task->trace });
+}
+
+static void evidence_note(EvidenceTask *task) {
+        bool is_dump = task->type == &evidence_memory;
+
+        if (!task->file)
+                evidence_tell_missing(task,
+                                      is_dump && task->for_log ? &evidence_log : task->type,
+                                      task->problem ? task->problem
+                                                    : "the program ended without a word");
+        else if (!is_dump || !task->for_log)
+                evidence_tell_kept(task);
+        /* without a dump there is no log either */
+        if (!is_dump || task->file || !(task->kinds & EVIDENCE_LOG))
+                return;
+        task->kinds &= ~(unsigned) EVIDENCE_LOG;
+        if (!task->for_log)
+                evidence_tell_missing(task, &evidence_log, "there is no dump of its memory");
 }
 
 void evidence_finish(EvidenceTask *task) {
@@ -211,7 +244,9 @@ void evidence_finish(EvidenceTask *task) {
         evidence_cut(task);
         task->file = evidence_file_free(task->file);
         free(task->problem);
-        task->problem = NULL;
+        free(task->headline);
+        free(task->trace);
+        task->problem = task->headline = task->trace = NULL;
         task->progress = (EvidenceProgress){ .incident = task->incident };
         task->is_asking = false;
         task->looks = 0;
@@ -379,6 +414,9 @@ int evidence_take(Evidence *evidence, const EvidenceOrder *order, EvidenceDone d
         task->number = ++evidence->last_number;
         task->incident = task->progress.incident = order->incident;
         task->kinds = order->kinds;
+        task->for_log = (order->kinds & EVIDENCE_LOG) && !(order->kinds & EVIDENCE_MEMORY);
+        if (task->for_log)
+                task->kinds |= EVIDENCE_MEMORY;
         task->running = order->running;
         task->done = done;
         task->userdata = userdata;
@@ -403,6 +441,9 @@ void evidence_cancel(Evidence *evidence, uint64_t incident) {
                 if (task->incident != incident || !task->done)
                         continue;
                 evidence_forget(task);
+                /* it asks nothing of the machine, and takes its dump away */
+                if (task->type == &evidence_log)
+                        return;
                 if (task->stage == EVIDENCE_WAITING) {
                         task->stage = EVIDENCE_CANCELLED;
                         evidence_arm(task, 0);

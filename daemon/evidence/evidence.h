@@ -21,15 +21,16 @@ typedef struct EvidenceLimits {
         uint64_t wait_us;     /* for its turn */
 } EvidenceLimits;
 
+/* What came of one kind; NULL what there is not. */
+typedef struct EvidenceNote {
+        const char *text, *error;
+        const EvidenceFile *file;     /* that is kept */
+        const char *headline, *trace; /* of a kernel's log: why it panicked, and where */
+} EvidenceNote;
+
 typedef struct EvidenceOps {
-        /* For the record, which may be closed by now. `error` may be NULL; `file` is NULL, or what is
-         * kept. Called from the loop, never from within. */
-        void (*note)(const char *machine,
-                     uint64_t incident,
-                     const char *text,
-                     const char *error,
-                     const EvidenceFile *file,
-                     void *userdata);
+        /* For the record, which may be closed by now. Called from the loop, never from within. */
+        void (*note)(const char *machine, uint64_t incident, const EvidenceNote *note, void *userdata);
         /* The memory dump of an older incident made place for the one of another. */
         void (*removed)(const char *machine, uint64_t incident, uint64_t for_incident, void *userdata);
         /* Incidents below this folder that may have been forgotten; evidence_remove() those that

@@ -266,6 +266,7 @@ int folder_list(int root_fd, const char *store, uint64_t after, uint64_t *ids, s
                         continue;
                 folder_remove_part(fd, FOLDER_MEMORY FOLDER_PART);
                 folder_remove_part(fd, FOLDER_REGISTERS FOLDER_PART);
+                folder_remove_part(fd, FOLDER_LOG FOLDER_PART);
                 if (id > after && folder_read_owner(fd, text, &owner) == 0 &&
                     strcmp(owner.store, store) == 0)
                         folder_offer(ids, *n, &found, id);

@@ -15,6 +15,7 @@
 #define FOLDER_ROOT "evidence"
 #define FOLDER_MEMORY "memory.kdump"
 #define FOLDER_REGISTERS "registers.txt"
+#define FOLDER_LOG "dmesg.txt"
 
 /* Whose evidence a folder holds: an incident's number means something within one store only, and a
  * store that was damaged is made anew. */

@@ -5,11 +5,13 @@
  *
  *     tocsin-evidence memory STATE_DIR STORE INCIDENT MACHINE LIMITS...    a flattened dump on stdin
  *     tocsin-evidence registers STATE_DIR STORE INCIDENT MACHINE           text on stdin
+ *     tocsin-evidence log STATE_DIR STORE INCIDENT MACHINE keep|drop       the dump, that is
  *     tocsin-evidence list STATE_DIR STORE AFTER                           which incidents have some
  *     tocsin-evidence remove STATE_DIR STORE INCIDENT...
  *
  * It says on stdout, a line each, what came of it: "ready" (to read a dump), "bytes N", "removed
- * INCIDENT", "kept NAME BYTES", "failed WHY", "folder INCIDENT".
+ * INCIDENT", "headline WORDS" and "trace FUNCTIONS" (of a log), "kept NAME BYTES", "failed WHY", "folder
+ * INCIDENT".
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,9 +23,11 @@
 #include <unistd.h>
 
 #include "daemon/evidence/confine.h"
+#include "daemon/evidence/dmesg.h"
 #include "daemon/evidence/dump.h"
 #include "daemon/evidence/program.h"
 #include "daemon/kernel/fd.h"
+#include "policy/decode/klog.h"
 #include "policy/util/size.h"
 
 /* Set by SIGTERM: what is being written is removed, and we end. */
@@ -72,7 +76,7 @@ static void main_tell_removed(const RoomDump *dump) {
 
 typedef struct MainOrder {
         int root_fd;
-        const char *store;
+        const char *state_dir, *store;
         uint64_t number; /* an incident */
         char **rest;
         size_t n_rest;
@@ -174,6 +178,89 @@ static int main_registers(const MainOrder *order) {
         return EXIT_SUCCESS;
 }
 
+/* The whole of a log. */
+static int main_read_log(int fd, char **ret, size_t *ret_n) {
+        _cleanup_free_ char *text = malloc(DMESG_BYTES_MAX);
+        size_t size = 0;
+
+        if (!text)
+                return -ENOMEM;
+        while (size < DMESG_BYTES_MAX) {
+                ssize_t n = read(fd, text + size, DMESG_BYTES_MAX - size);
+
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                size += (size_t) n;
+        }
+        *ret = TAKE_PTR(text);
+        *ret_n = size;
+        return 0;
+}
+
+static void main_tell_panic(const char *text, size_t n) {
+        KlogPanic panic;
+
+        if (!klog_find_panic(text, n, &panic))
+                return;
+        main_say("headline %s", panic.line);
+        if (*panic.trace)
+                main_say("trace %s", panic.trace);
+}
+
+static int main_keep_log(const MainOrder *order, int log_fd) {
+        _cleanup_fd_ int folder = -1;
+        _cleanup_(folder_file_deinit) FolderFile file = FOLDER_FILE_NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t n = 0;
+        bool is_new;
+        int r;
+
+        r = main_open(order, FOLDER_LOG, &folder, &file);
+        is_new = r == 0;
+        if (r >= 0)
+                r = confine_process(DMESG_BYTES_MAX);
+        if (r == 0)
+                r = confine_syscalls();
+        if (r == 0)
+                r = main_read_log(log_fd, &text, &n);
+        if (r == 0 && is_new && write(file.fd, text, n) != (ssize_t) n)
+                r = errno > 0 ? -errno : -EIO;
+        if (r == 0 && is_new)
+                r = folder_file_finish(&file);
+        if (r < 0)
+                return main_fail(r);
+        main_tell_panic(text, n);
+        if (is_new)
+                main_say("kept %s %zu", FOLDER_LOG, n);
+        return EXIT_SUCCESS;
+}
+
+static int main_log(const MainOrder *order) {
+        _cleanup_fd_ int log_fd = -1;
+        _cleanup_free_ char *dump_path = NULL;
+        char problem[DMESG_PROBLEM_SIZE] = "";
+        bool drop;
+        int r;
+
+        if (order->n_rest != 2)
+                return main_fail(-EINVAL);
+        drop = strcmp(order->rest[1], "drop") == 0;
+        if (asprintf(&dump_path,
+                     "%s/" FOLDER_ROOT "/%" PRIu64 "/" FOLDER_MEMORY,
+                     order->state_dir,
+                     order->number) < 0)
+                return main_fail(-ENOMEM);
+        r = dmesg_extract(dump_path, main_is_stopped, &log_fd, problem);
+        if (drop)
+                (void) folder_remove_dump(order->root_fd, order->number);
+        if (r == 0)
+                return main_keep_log(order, log_fd);
+        main_say("failed %s", problem);
+        return EXIT_FAILURE;
+}
+
 static int main_list(const MainOrder *order) {
         uint64_t ids[PROGRAM_LIST_MAX];
         size_t n = ELEMENTSOF(ids);
@@ -206,10 +293,8 @@ static const struct {
         const char *name;
         int (*func)(const MainOrder *order);
 } main_verbs[] = {
-        { "memory", main_memory },
-        { "registers", main_registers },
-        { "list", main_list },
-        { "remove", main_remove },
+        { "memory", main_memory }, { "registers", main_registers }, { "log", main_log },
+        { "list", main_list },     { "remove", main_remove },
 };
 
 int main(int argc, char *argv[]) {
@@ -224,6 +309,7 @@ int main(int argc, char *argv[]) {
         (void) signal(SIGPIPE, SIG_IGN);
         /* without SA_RESTART: a read ends for it */
         (void) sigaction(SIGTERM, &stop, NULL);
+        order.state_dir = argv[2];
         order.store = argv[3];
         order.rest = argv + 5;
         order.n_rest = (size_t) argc - 5;

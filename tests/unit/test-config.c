@@ -249,10 +249,10 @@ static void test_broken_rules(void) {
                 { "[rule a]\nmachine=\n",
                   "f:2: [rule a] machine: expected a name or a pattern of *, ? and [a-z], found ''" },
                 { "[rule a]\nevidence=registers,dump\n",
-                  "f:2: [rule a] evidence: expected a list of registers, memory, "
+                  "f:2: [rule a] evidence: expected a list of registers, log, memory, "
                   "found 'registers,dump'" },
-                { "[rule a]\nevidence=log\n",
-                  "f:2: [rule a] evidence: expected a list of registers, memory, found 'log'" },
+                { "[rule a]\nevidence=message\n",
+                  "f:2: [rule a] evidence: expected a list of registers, log, memory, found 'message'" },
                 /* one mistake, one message */
                 { "[rule a]\naction=rest\nlimit=3/10min\nthen=pause\n",
                   "f:2: [rule a] action: expected one of none, run, pause, reset, shutdown, "
