@@ -119,7 +119,7 @@ def a_guest_that_dumps_itself_for_longer_than_the_delay_is_left_alone(stage):
 @test
 def a_watchdog_does_not_cut_a_dump_short(stage):
     stand = Stand(stage, PATIENT_WATCHDOG.replace('3s', '60s'), '6.12', command_line=POST_NOTIFIERS,
-                  crash_script=f'{DUMP}; sleep 1; echo dumped; reboot -f')
+                  crash_script=f'{DUMP}; sleep 15; echo dumped; reboot -f')
     stand.guest.run(FEED_WATCHDOG)
     stand.guest.panic()
     stand.wait_event('GUEST_CRASHLOADED', action='run')
