@@ -2,7 +2,8 @@
 /*
  * count PATH TEXT N SECONDS
  *
- * Counts the messages of a QMP server that contain a text, as a client that reads as fast as it can.
+ * Counts the messages of a QMP server that contain a text, as a client that reads as fast as it can, and
+ * has replayed what it could not read in time.
  * Prints "ready", then "first=… last=…": CLOCK_MONOTONIC in milliseconds of the first and of the Nth.
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 #define ROOM (1u << 20)
 
 typedef struct Count {
+        int fd;
         const char *text;
         unsigned n, wanted;
         uint64_t first_ns, last_ns;
@@ -24,12 +26,28 @@ typedef struct Count {
         char *buffer;
 } Count;
 
+static void count_replay(const Count *count, const char *line) {
+        const char *first = strstr(line, "\"first\": ");
+        char command[128];
+        int n;
+
+        if (!first || !strstr(line, "slow-client"))
+                bench_die("lost for good: %s", line);
+        n = snprintf(command,
+                     sizeof(command),
+                     "{\"execute\": \"replay-events\", \"arguments\": {\"after\": %llu}}\r\n",
+                     strtoull(first + strlen("\"first\": "), NULL, 10) - 1);
+        bench_write(count->fd, command, (size_t) n);
+}
+
 static void count_lines(Count *count) {
         char *line = count->buffer, *end;
 
         count->buffer[count->used] = '\0';
         while ((end = memchr(line, '\n', count->used - (size_t) (line - count->buffer)))) {
                 *end = '\0';
+                if (strstr(line, "\"EVENTS_LOST\""))
+                        count_replay(count, line);
                 if (strstr(line, count->text) && count->n < count->wanted) {
                         count->last_ns = bench_now_ns();
                         if (count->n++ == 0)
@@ -53,7 +71,7 @@ int main(int argc, char *argv[]) {
         count.buffer = malloc(ROOM + 1);
         if (!count.buffer)
                 bench_die("out of memory");
-        poll_fd.fd = bench_connect(argv[1]);
+        count.fd = poll_fd.fd = bench_connect(argv[1]);
         bench_negotiate(poll_fd.fd);
         printf("ready\n");
         fflush(stdout);

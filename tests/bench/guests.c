@@ -4,8 +4,14 @@
  *
  * A farm of stand-in guests, FOLDER/gNUMBER.qmp. tocsin tells a guest by its process, so each has a tiny
  * one of its own. Prints "attached" when all have been asked for their state; on standard input
- * "panic" makes all of them panic at once (answered with the time it took to say so), and its end ends
- * the farm.
+ *
+ *     panic    makes all of them panic at once (answered with the time it took to say so)
+ *     resets   tells how many have been reset
+ *     turns    makes them panic one after the other, each when the one before has been reset; tells
+ *              how long that took from STOP to system_reset
+ *     rounds N makes all of them panic and go on again N times, as fast as they are read
+ *
+ * and its end ends the farm.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +28,8 @@
 
 #define GUESTS_MAX 20000
 #define EVENTS_PER_TURN 256
+/* More than a decision waits for anything; then it has not been taken. */
+#define RESET_WAIT_NS UINT64_C(5000000000)
 /* In epoll's data: a guest's number, with this bit for its listening socket. */
 #define LISTENER (UINT64_C(1) << 32)
 #define STDIN UINT64_MAX
@@ -103,11 +111,68 @@ static void farm_panic(Farm *farm) {
         for (unsigned i = 0; i < farm->n; i++) {
                 if (farm->guests[i].fd < 0)
                         continue;
-                farm->guests[i].panicked = true;
-                stand_in_send_event(&farm->guests[i], "GUEST_PANICKED", "{\"action\": \"pause\"}");
-                stand_in_send_event(&farm->guests[i], "STOP", NULL);
+                stand_in_panic(&farm->guests[i]);
         }
         printf("panicked %.1f\n", (double) (bench_now_ns() - start) / 1e6);
+}
+
+static void farm_count_resets(const Farm *farm) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < farm->n; i++)
+                n += farm->guests[i].n_resets;
+        printf("resets %u\n", n);
+}
+
+/* Serves whoever has something to say. True when there is a command for the farm. */
+static bool farm_turn(Farm *farm, int wait_ms) {
+        struct epoll_event events[EVENTS_PER_TURN];
+        int n = epoll_wait(farm->epoll, events, EVENTS_PER_TURN, wait_ms);
+        bool command = false;
+
+        for (int i = 0; i < n; i++) {
+                uint64_t data = events[i].data.u64;
+
+                if (data == STDIN)
+                        command = true;
+                else if (data & LISTENER)
+                        farm_accept(farm, (unsigned) (data & ~LISTENER));
+                else
+                        farm_serve(farm, (unsigned) data);
+        }
+        return command;
+}
+
+static void farm_panic_in_turns(Farm *farm) {
+        _cleanup_free_ uint32_t *samples = malloc(farm->n * sizeof(*samples));
+
+        if (!samples)
+                bench_die("out of memory");
+        for (unsigned i = 0; i < farm->n; i++) {
+                StandIn *guest = &farm->guests[i];
+                unsigned before = guest->n_resets;
+                uint64_t start;
+
+                stand_in_panic(guest);
+                start = bench_now_ns();
+                while (guest->n_resets == before) {
+                        (void) farm_turn(farm, 100);
+                        if (bench_now_ns() - start > RESET_WAIT_NS)
+                                bench_die("g%u was not reset", i);
+                }
+                samples[i] = (uint32_t) (bench_now_ns() - start);
+        }
+        bench_print_latencies("reset", samples, farm->n);
+}
+
+static void farm_panic_in_rounds(Farm *farm, unsigned n) {
+        for (unsigned round = 0; round < n; round++)
+                for (unsigned i = 0; i < farm->n; i++) {
+                        stand_in_panic(&farm->guests[i]);
+                        farm->guests[i].state = NULL;
+                        stand_in_send_event(&farm->guests[i], "RESUME", NULL);
+                }
+        printf("rounds done\n");
 }
 
 static bool farm_command(Farm *farm) {
@@ -117,28 +182,21 @@ static bool farm_command(Farm *farm) {
         if (got <= 0)
                 return false;
         line[got] = '\0';
-        if (strstr(line, "panic"))
+        if (strncmp(line, "panic", strlen("panic")) == 0)
                 farm_panic(farm);
+        else if (strncmp(line, "resets", strlen("resets")) == 0)
+                farm_count_resets(farm);
+        else if (strncmp(line, "turns", strlen("turns")) == 0)
+                farm_panic_in_turns(farm);
+        else if (strncmp(line, "rounds ", strlen("rounds ")) == 0)
+                farm_panic_in_rounds(farm, (unsigned) atoi(line + strlen("rounds ")));
         return true;
 }
 
 static void farm_run(Farm *farm) {
-        for (;;) {
-                struct epoll_event events[EVENTS_PER_TURN];
-                int n = epoll_wait(farm->epoll, events, EVENTS_PER_TURN, -1);
-
-                for (int i = 0; i < n; i++) {
-                        uint64_t data = events[i].data.u64;
-
-                        if (data == STDIN) {
-                                if (!farm_command(farm))
-                                        return;
-                        } else if (data & LISTENER)
-                                farm_accept(farm, (unsigned) (data & ~LISTENER));
-                        else
-                                farm_serve(farm, (unsigned) data);
-                }
-        }
+        for (;;)
+                if (farm_turn(farm, -1) && !farm_command(farm))
+                        return;
 }
 
 int main(int argc, char *argv[]) {

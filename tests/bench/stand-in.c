@@ -47,8 +47,8 @@ static void stand_in_format_answer(StandIn *stand_in, const char *name, char *an
                 snprintf(answer,
                          size,
                          "{\"status\": \"%s\", \"singlestep\": false, \"running\": %s}",
-                         stand_in->panicked ? "guest-panicked" : "running",
-                         stand_in->panicked ? "false" : "true");
+                         stand_in->state ? stand_in->state : "running",
+                         stand_in->state ? "false" : "true");
         } else if (strcmp(name, "query-name") == 0)
                 snprintf(answer, size, "{\"name\": \"g%u\"}", stand_in->number);
         else if (strcmp(name, "query-uuid") == 0)
@@ -88,6 +88,20 @@ static void stand_in_get_member(const char *command, const char *key, char *valu
         }
 }
 
+/* What a command does, told after its answer. */
+static void stand_in_act(StandIn *stand_in, const char *name) {
+        if (strcmp(name, "system_reset") == 0) {
+                stand_in->n_resets++;
+                stand_in->state = "prelaunch";
+                stand_in_send_event(stand_in,
+                                    "RESET",
+                                    "{\"guest\": false, \"reason\": \"host-qmp-system-reset\"}");
+        } else if (strcmp(name, "cont") == 0) {
+                stand_in->state = NULL;
+                stand_in_send_event(stand_in, "RESUME", NULL);
+        }
+}
+
 static void stand_in_answer(StandIn *stand_in, const char *command) {
         char quoted[64], id[64], answer[REPLY_MAX - 128], reply[REPLY_MAX];
         char *name = quoted + 1;
@@ -114,6 +128,7 @@ static void stand_in_answer(StandIn *stand_in, const char *command) {
                              id[0] ? ", \"id\": " : "",
                              id);
         stand_in_write(stand_in, reply, (size_t) n);
+        stand_in_act(stand_in, name);
 }
 
 bool stand_in_serve(StandIn *stand_in) {
@@ -156,4 +171,10 @@ void stand_in_send_event(StandIn *stand_in, const char *event, const char *data)
                      data ? ", \"data\": " : "",
                      data ? data : "");
         stand_in_write(stand_in, message, (size_t) n);
+}
+
+void stand_in_panic(StandIn *stand_in) {
+        stand_in->state = "guest-panicked";
+        stand_in_send_event(stand_in, "GUEST_PANICKED", "{\"action\": \"pause\"}");
+        stand_in_send_event(stand_in, "STOP", NULL);
 }
