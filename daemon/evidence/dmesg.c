@@ -125,7 +125,8 @@ static void dmesg_quote(const Scratch *scratch, char ret[static DMESG_PROBLEM_SI
         (void) snprintf(ret,
                         DMESG_PROBLEM_SIZE,
                         "%smakedumpfile%s%.200s",
-                        no_symbols ? "the guest offers no vmcoreinfo, or is no Linux: " : "",
+                        no_symbols ? "the guest offers no vmcoreinfo, or is no Linux of this architecture: "
+                                   : "",
                         last ? ": " : " failed",
                         last ? last : "");
 }
