@@ -226,5 +226,34 @@ def not_allowed(stage):
     assert os.geteuid() != 12345
 
 
+def run_example(tocsin):
+    program = BUILD / 'docs' / 'examples' / 'example-vmm'
+    if not program.exists():
+        raise Skip(f'{program}')
+    result = subprocess.run([program, 'win', tocsin.runtime / 'vmm.sock'], capture_output=True, text=True, timeout=60,
+                            check=False)
+    assert result.returncode == 0, result
+    return result.stdout.splitlines()
+
+
+@test
+def the_example(stage):
+    tocsin = stage.tocsin(ENFORCE + '[rule crash]\nstop-code = 0x9f\naction = reset\nlimit = 3/1h\nthen = shutdown\n')
+    lines = run_example(tocsin)
+    assert [line for line in lines if line.endswith((': resets', ': ends'))] == ['win: resets'] * 3 + ['win: ends'], lines
+    records = tocsin.wait_incidents('win', 4)
+    assert {record['info']['arg1'] for record in records} == {0x9f}, records
+    assert [record['outcome'] for record in records] == ['done'] * 4, records
+    tocsin.wait_machine('win', 'to end', lambda machine: machine.get('ended'))
+
+
+@test
+def the_example_with_a_delay(stage):
+    tocsin = stage.tocsin(ENFORCE + '[rule crash]\nstop-code = 0x9f\naction = shutdown\ndelay = 1s\n')
+    assert run_example(tocsin)[-1] == 'win: ends'
+    record = tocsin.wait_incidents('win')[0]
+    assert record['outcome'] == 'done', record
+
+
 if __name__ == '__main__':
     main()
