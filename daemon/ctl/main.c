@@ -82,6 +82,17 @@ static const CtlVerb main_verbs[] = {
           "stop code, an s390 PSW (two numbers), log lines of QEMU or libvirt, a Hyper-V host's event,\n"
           "or JSON of an event or an incident. --system-map is that of the guest's kernel.\n",
           verb_decode },
+        { "report",
+          "MACHINE WHAT [--action ACTION] [--wait]",
+          "report as a VMM does, and hear what is decided",
+          "WHAT is one of\n"
+          "  --panic [plain | hyper-v:ARG1[,ARG2...] | s390:REASON,MASK,ADDR[,CORE]]\n"
+          "          with --message TEXT\n"
+          "  --memory-failure guest|hypervisor\n"
+          "  --watchdog, --crashloaded, --notify-vmexit\n"
+          "--action is what the VMM does when nobody decides. --wait waits for a decision that comes\n"
+          "later. MACHINE is there as long as this command runs; vmm.sock lies beside control.sock.\n",
+          verb_report },
         { "plugins",
           "[NAME]",
           "the policy plugins and how they do; one of them in full",

@@ -15,6 +15,7 @@ int verb_record(Ctl *ctl, int argc, char **argv);
 int verb_top(Ctl *ctl, int argc, char **argv);
 int verb_attach(Ctl *ctl, int argc, char **argv);
 int verb_decode(Ctl *ctl, int argc, char **argv);
+int verb_report(Ctl *ctl, int argc, char **argv);
 int verb_plugins(Ctl *ctl, int argc, char **argv);
 int verb_plugin(Ctl *ctl, int argc, char **argv);
 int verb_sources(Ctl *ctl, int argc, char **argv);

@@ -11,7 +11,7 @@ _tocsinctl_incidents() {
 
 _tocsinctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i socket=() words=
-    local verbs='attach config decode explain hold incidents machines monitor plugin plugins policy record reset-action sources status top watchdogs'
+    local verbs='attach config decode explain hold incidents machines monitor plugin plugins policy record report reset-action sources status top watchdogs'
     local kinds='watchdog panic crashloaded memory-failure corrected stopped unresponsive notify-vmexit'
     local states='debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate
         restore-vm running save-vm shutdown suspended watchdog guest-panicked colo'
@@ -39,7 +39,8 @@ _tocsinctl() {
     --event) words=$events ;;
     --memory-failure) words='guest hypervisor' ;;
     --panic) words='plain hyper-v: s390:' ;;
-    --after | --since | --until | --before | --limit | --s390 | --signature | --stop-code) return ;;
+    --action) words='none run pause reset shutdown poweroff' ;;
+    --after | --message | --since | --until | --before | --limit | --s390 | --signature | --stop-code) return ;;
     --reason) words='disabled-wait extint-loop pgmint-loop opint-loop' ;;
     incidents) words='list show ack export --machine --kind --status --since --until --signature --stop-code --reason
         --before --limit --group' ;;
@@ -69,6 +70,9 @@ _tocsinctl() {
         attach) words='--print' ;;
         config) words='--config' ;;
         decode) words='--system-map' ;;
+        report)
+            words="$(_tocsinctl_machines) --panic --message --memory-failure --watchdog --crashloaded
+                --notify-vmexit --action --wait" ;;
         plugin) words='restart new --c --python --sh' ;;
         esac
         [[ $verb ]] && words+=' --json --help' ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion of tocsinctl
 
-set -l verbs status machines monitor top incidents explain policy hold reset-action attach record decode plugins plugin sources watchdogs config
+set -l verbs status machines monitor top incidents explain policy hold reset-action attach record report decode plugins plugin sources watchdogs config
 set -l kinds watchdog panic crashloaded memory-failure corrected stopped unresponsive notify-vmexit
 set -l states debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate \
     restore-vm running save-vm shutdown suspended watchdog guest-panicked colo
@@ -32,9 +32,18 @@ complete -c tocsinctl -n $first -a hold -d 'Decide nothing for a machine during 
 complete -c tocsinctl -n $first -a reset-action -d 'Drop what was set by set-action for this run'
 complete -c tocsinctl -n $first -a attach -d 'Lines that make a guest call tocsind'
 complete -c tocsinctl -n $first -a record -d 'Write what happens as a scenario'
+complete -c tocsinctl -n $first -a report -d 'Report as a VMM does, and hear what is decided'
 complete -c tocsinctl -n $first -a plugins -d 'The policy plugins and how they do'
 complete -c tocsinctl -n $first -a plugin -d 'Start a process anew, or write a new plugin'
 complete -c tocsinctl -n '__fish_seen_subcommand_from plugin' -a 'restart new'
+complete -c tocsinctl -n '__fish_seen_subcommand_from report' -l panic -x -a 'plain hyper-v: s390:'
+complete -c tocsinctl -n '__fish_seen_subcommand_from report' -l message -x
+complete -c tocsinctl -n '__fish_seen_subcommand_from report' -l memory-failure -x -a 'guest hypervisor'
+complete -c tocsinctl -n '__fish_seen_subcommand_from report' -l action -x -a 'none run pause reset shutdown poweroff'
+complete -c tocsinctl -n '__fish_seen_subcommand_from report' -l watchdog
+complete -c tocsinctl -n '__fish_seen_subcommand_from report' -l crashloaded
+complete -c tocsinctl -n '__fish_seen_subcommand_from report' -l notify-vmexit
+complete -c tocsinctl -n '__fish_seen_subcommand_from report' -l wait
 complete -c tocsinctl -n '__fish_seen_subcommand_from plugin' -l c
 complete -c tocsinctl -n '__fish_seen_subcommand_from plugin' -l python
 complete -c tocsinctl -n '__fish_seen_subcommand_from plugin' -l sh

@@ -5,6 +5,7 @@ nobody reports for another's machine."""
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -315,6 +316,21 @@ def connection_and_process_end(stage):
     vmm.connect()
     vmm.process.kill()
     tocsin.wait_machine('vm', 'to end', lambda machine: machine.get('ended'))
+
+
+@test
+def tocsinctl_report(stage):
+    tocsin = stage.tocsin(ENFORCE + '[rule r]\nkind = panic\naction = reset\nlimit = 1/1h\nthen = pause\n'
+                          '[rule w]\nkind = watchdog\naction = reset\ndelay = 1s\n')
+    text = tocsin.ctl('report', 'web 1', '--panic', 'hyper-v:0x9f,3', '--message', 'gone', '--action', 'none')
+    assert re.fullmatch(r'incident \d+: reset \(.*\)\n', text), text
+    record = tocsin.wait_incidents('web\\x201')[0]
+    assert record['outcome'] == 'done' and record['message'] == 'gone' and record['report']['action'] == 'none', record
+    lines = tocsin.ctl('report', 'web', '--watchdog', '--wait').splitlines()
+    assert len(lines) == 2 and ': none (' in lines[0] and ': reset (' in lines[1], lines
+    assert tocsin.wait_incidents('web')[0]['outcome'] == 'done'
+    assert tocsin.ctl('report', 'web', check=False).returncode == 2
+    assert tocsin.ctl('report', 'web', '--panic', 'hyper-v:x', check=False).returncode == 2
 
 
 @contextlib.contextmanager
