@@ -185,6 +185,10 @@ static bool watch_resume_report(WatchMachine *m, Incident *incident, Moment now)
                 watch_decide(m, incident, now);
                 return true;
         }
+        if (incident->asks && incident->acts && info->status == INCIDENT_STATUS_OPEN) {
+                watch_start(m, incident, ACT_FROM_START, now);
+                return true;
+        }
         return incident->asks;
 }
 

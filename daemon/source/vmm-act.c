@@ -87,7 +87,7 @@ static void vmm_act_send(VmmAct *act) {
         vmm_act_set_timer(act, VMM_DONE_US);
         if (call)
                 vmm_act_reply(act, call);
-        else if (!vmm_act_send_event(act))
+        else if (!act->asks && !vmm_act_send_event(act))
                 (void) vmm_act_step(act, "note", NULL, "its VMM can't be told now");
 }
 
@@ -157,6 +157,7 @@ int vmm_act(Vmm *vmm, const WatchMachine *machine, const IncidentInfo *incident,
         act->reason = strdup(incident->decision->reason);
         if (report && strcasecmp(report->client, guest->client->uuid) == 0)
                 act->number = report->number;
+        act->asks = report && report->asked && !answered;
         r = act->reason
                     ? sd_event_add_time_relative(
                               vmm->event, &act->timer, CLOCK_MONOTONIC, 0, 1, vmm_act_on_timer, act)
@@ -165,7 +166,7 @@ int vmm_act(Vmm *vmm, const WatchMachine *machine, const IncidentInfo *incident,
                 vmm_act_free(act);
                 return r;
         }
-        if (from == ACT_FROM_TOLD && !answered) {
+        if (from == ACT_FROM_TOLD && act->asks) {
                 /* it has not been answered, so it asks again */
                 act->stage = VMM_ACT_TOLD;
                 vmm_act_set_timer(act, VMM_DONE_US);
@@ -214,6 +215,7 @@ void vmm_act_asked(VmmAct *act, VmmCall *call, bool acted, Action action) {
         }
         /* It could not wait for us: it has done what it does by itself. */
         act->number = 0;
+        act->asks = false;
         (void) snprintf(text, sizeof(text), "its VMM did not wait: %s", action_to_string(action));
         (void) vmm_act_step(act, "note", NULL, text);
         vmm_call_end_acted(call, act->incident);

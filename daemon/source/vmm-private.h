@@ -107,6 +107,7 @@ struct VmmAct {
         Action action;
         char *reason;
         uint64_t number; /* of the report it may be the answer of; 0: of none */
+        bool asks;       /* it has not been answered: only a reply will be taken for one */
         uint64_t awaits; /* write that must be down first; 0: none */
         enum {
                 VMM_ACT_NEW,    /* nothing is written yet */

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import uuid
 
 from lib.qmp import Closed, Qmp, QmpError
@@ -130,6 +131,39 @@ def counts_once(stage):
 
 
 @test
+def killed_between_report_and_reply(stage):
+    tocsin = stage.tocsin(ENFORCE + '[guest vm]\nwatchdog = reset\n')
+    vmm = Vmm(stage, tocsin)
+    vmm.connect()
+    done = {}
+    for number in range(1, 16):
+        vmm.qmp.send_raw((
+            '{"execute": "report-watchdog", "arguments": {"report": {"machine": "vm", "client": "%s", "number": %d}}}'
+            % (vmm.client, number)).encode())
+        time.sleep(number * 0.0004)
+        tocsin.kill()
+        tocsin.start()
+        vmm.connect()
+        decision = vmm.report('report-watchdog', number=number, again=True)
+        vmm.number = 100 + 10 * number
+        # What it was told before, and has done: that word may not have been kept.
+        for act in (event['data'] for event in vmm.qmp.events if event['event'] == 'ACT'):
+            if act['incident'] in done:
+                vmm.done(act['incident'], done[act['incident']])
+        done[decision['incident']] = decision['action']
+        if decision['action'] == 'reset':
+            vmm.done(decision['incident'], 'reset')
+        # a reset more than five times in ten minutes is a pause
+        else:
+            assert decision['action'] == 'pause', decision
+            vmm.done(decision['incident'], 'pause')
+    records = tocsin.wait_incidents('vm', 15)
+    assert [record['report']['number'] for record in records] == list(range(1, 16)), records
+    outcomes = [record['outcome'] for record in records]
+    assert set(outcomes) <= {'done', 'overtaken'}, records
+
+
+@test
 def a_delayed_decision_comes_as_an_event(stage):
     tocsin = stage.tocsin(ENFORCE + '[rule r]\nkind = panic\naction = reset\ndelay = 1s\n')
     vmm = Vmm(stage, tocsin)
@@ -218,7 +252,7 @@ def events_of_a_vmm(stage):
         # throttled as QEMU does: the first at once, the last when the second is over
         for _ in range(4):
             vmm.report('report-watchdog')
-        endpoint.listen(0.5)
+        endpoint.listen(0.2)
         assert sum(event['event'] == 'WATCHDOG' for event in endpoint.events) == 1, endpoint.events
         endpoint.listen(1)
         assert sum(event['event'] == 'WATCHDOG' for event in endpoint.events) == 2, endpoint.events
