@@ -2,6 +2,12 @@
 /* Between the watch and vmm.sock, which know nothing of each other. */
 #include "daemon/daemon.h"
 
+static uint64_t daemon_get_writes(void *userdata) {
+        const Daemon *daemon = userdata;
+
+        return daemon->writes.n;
+}
+
 static void daemon_answered(const char *machine, uint64_t incident, void *userdata) {
         Daemon *daemon = userdata;
 
@@ -19,6 +25,7 @@ int daemon_open_vmm(Daemon *daemon) {
                 .observe = daemon_observe,
                 .step = daemon_step,
                 .end = daemon_acted,
+                .get_writes = daemon_get_writes,
                 .answered = daemon_answered,
                 .problem = daemon_problem,
         };

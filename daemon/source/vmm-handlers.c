@@ -75,5 +75,5 @@ void qmp_report_done(QmpCall *call, const ReportDoneArg *arg) {
         if (!guest)
                 return;
         vmm_act_done(guest, arg);
-        qmp_call_return(call, NULL);
+        vmm_confirm(guest->client, call, arg->report->number);
 }

@@ -162,6 +162,9 @@ void vmm_register(Vmm *vmm, QmpCall *call, const RegisterMachineArg *arg);
 VmmGuest *vmm_check(QmpCall *call, const char *machine, const char *client);
 /* Where a report ends, whatever reading it came to. Takes call, notice and error. */
 void vmm_take(QmpCall *call, int r, VmmNotice *notice, QapiError *error);
+/* Takes the call, and answers it with {} once all there is to write has been written: what is
+ * acknowledged is not forgotten. */
+void vmm_confirm(VmmClient *client, QmpCall *call, uint64_t number);
 VmmCall *vmm_find_call(const VmmClient *client, uint64_t number);
 /* Answers and frees it; `incident` NULL: there is none. */
 void vmm_call_answer(VmmCall *call, const IncidentInfo *incident);

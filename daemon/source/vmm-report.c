@@ -115,6 +115,25 @@ void vmm_calls_recorded(Vmm *vmm, uint64_t write) {
         }
 }
 
+/* Takes the answer, which goes out when that write is down. */
+static void vmm_call_wait(VmmCall *call, json_object *answer, uint64_t write) {
+        Vmm *vmm = call->client->vmm;
+
+        if (sd_event_add_time_relative(vmm->event,
+                                       &call->timer,
+                                       CLOCK_MONOTONIC,
+                                       VMM_RECORD_US,
+                                       USEC_PER_MSEC,
+                                       vmm_call_on_late,
+                                       call) < 0) {
+                vmm_call_end(call, answer);
+                return;
+        }
+        call->answer = answer;
+        call->awaits = write;
+        list_append(&vmm->waiting_calls, &call->waiting);
+}
+
 void vmm_answer(Vmm *vmm, const IncidentInfo *incident, uint64_t write) {
         VmmClient *client = vmm_find_client(vmm, incident->report->client);
         VmmCall *call = client ? vmm_find_call(client, incident->report->number) : NULL;
@@ -122,19 +141,10 @@ void vmm_answer(Vmm *vmm, const IncidentInfo *incident, uint64_t write) {
         if (!call)
                 return;
         /* Who is told that more will come relies on it, whatever becomes of us. */
-        if (incident->status != INCIDENT_STATUS_HELD || sd_event_add_time_relative(vmm->event,
-                                                                                   &call->timer,
-                                                                                   CLOCK_MONOTONIC,
-                                                                                   VMM_RECORD_US,
-                                                                                   USEC_PER_MSEC,
-                                                                                   vmm_call_on_late,
-                                                                                   call) < 0) {
+        if (incident->status == INCIDENT_STATUS_HELD)
+                vmm_call_wait(call, vmm_make_answer(call, incident), write);
+        else
                 vmm_call_answer(call, incident);
-                return;
-        }
-        call->answer = vmm_make_answer(call, incident);
-        call->awaits = write;
-        list_append(&vmm->waiting_calls, &call->waiting);
 }
 
 VmmGuest *vmm_check(QmpCall *call, const char *machine, const char *client) {
@@ -161,8 +171,8 @@ VmmGuest *vmm_check(QmpCall *call, const char *machine, const char *client) {
         return guest;
 }
 
-static VmmCall *vmm_call_new(VmmClient *client, QmpCall *call, const VmmNotice *notice) {
-        VmmCall *former = vmm_find_call(client, notice->report->number), *new;
+static VmmCall *vmm_call_new(VmmClient *client, QmpCall *call, uint64_t number, Action action) {
+        VmmCall *former = vmm_find_call(client, number), *new;
 
         if (former) {
                 /* of a connection that is gone: it goes to nobody */
@@ -175,13 +185,24 @@ static VmmCall *vmm_call_new(VmmClient *client, QmpCall *call, const VmmNotice *
         new->client = client;
         list_init(&new->waiting);
         new->call = call;
-        new->number = notice->report->number;
-        new->action = notice->action;
+        new->number = number;
+        new->action = action;
         list_append(&client->calls, &new->link);
         /* what was done about one report must be heard while another one waits */
         if (++client->n_calls < VMM_CALLS_MAX)
                 qmp_call_detach(call);
         return new;
+}
+
+void vmm_confirm(VmmClient *client, QmpCall *call, uint64_t number) {
+        VmmCall *waiting = vmm_call_new(client, call, number, ACTION_NONE);
+
+        if (waiting)
+                vmm_call_wait(waiting,
+                              json_object_new_object(),
+                              client->vmm->ops->get_writes(client->vmm->userdata));
+        else
+                vmm_fail(call, -ENOMEM);
 }
 
 /* A new report that wants a decision. */
@@ -327,7 +348,7 @@ static int vmm_search(VmmGuest *guest, VmmNotice *notice, bool fresh) {
 static void vmm_take_decided(VmmGuest *guest, QmpCall *call, VmmNotice *notice) {
         const VmmReport *report = notice->report;
         bool fresh = vmm_client_count(guest->client, report->number);
-        VmmCall *waiting = vmm_call_new(guest->client, call, notice);
+        VmmCall *waiting = vmm_call_new(guest->client, call, report->number, notice->action);
 
         if (!waiting) {
                 vmm_fail(call, -ENOMEM);

@@ -26,6 +26,8 @@ typedef struct VmmOps {
                          const char *text,
                          void *userdata);
         void (*end)(const char *machine, uint64_t incident, IncidentOutcome outcome, void *userdata);
+        /* The number of the last write, for vmm_recorded(). */
+        uint64_t (*get_writes)(void *userdata);
         /* The VMM has been told what was decided about it. */
         void (*answered)(const char *machine, uint64_t incident, void *userdata);
         /* Something an operator should know; NULL text: it is mended. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A small VMM that reports to tocsind. Its guest writes a Windows stop code into the Hyper-V crash
  * registers each time it boots; the VMM asks what to do, does it, and says so. Where there is no KVM the
